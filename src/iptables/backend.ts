@@ -1,0 +1,273 @@
+/**
+ * The iptables backend of one family.
+ *
+ * Purpose     keep the nat and filter chains of this node equal to the Plan.
+ * Invariants  Only chains of ours are declared or deleted (see known-chains.ts); built-in chains get jumps and nothing
+ *             else. An endpoint change writes that Service's chains. Reading the kernel, comparing and writing the
+ *             difference is one procedure for start, drift and recovery.
+ * Failure     A rejected line names a Service: it is left out and the rest goes in. After any failure nothing is taken
+ *             for known; the next sync reads the kernel.
+ *
+ * @module
+ */
+import type { Family } from "../proxier/address.ts";
+import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend.ts";
+import type { ObjectKey } from "../proxier/objects.ts";
+import type { NodePlan, Plan, PlanChange, ServicePlan } from "../proxier/plan.ts";
+import { renderEdit, renderRule } from "./builder/render.ts";
+import type { IptablesKernel } from "./kernel.ts";
+import { isOurs, KnownChains } from "./known-chains.ts";
+import { type BatchInput, type LineOwner, RestoreBatch } from "./restore-batch.ts";
+import { isRestoreError, type RestoreError } from "./restore-error.ts";
+import type { RuleSettings } from "./settings.ts";
+import { canaryChain, firewallChain, firewallJumpRules, jumpRules } from "./static-rules.ts";
+import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+import { type RejectedService, type SharedRules, type UnwantedChain, WantedRules } from "./wanted-rules.ts";
+
+/** More Services than this in one sync are written as they are rendered instead of being collected first. */
+const bulkServices = 400;
+
+/** How often a sync starts over because a Service or a chain had to be left out. */
+const maximumRounds = 50;
+
+interface Quarantine {
+  readonly reason: string;
+  /** The plan that was refused: another one gets a new chance. */
+  readonly plan: ServicePlan | undefined;
+}
+
+/** The kernel or the tool refused a batch. */
+interface Refusal {
+  readonly error: RestoreError;
+  /** What the refused line exists for; undefined when no line was named. */
+  readonly owner: LineOwner | undefined;
+}
+
+interface Round {
+  readonly full: boolean;
+  readonly known: KnownChains;
+  /** What was known before the kernel was read for this round. */
+  readonly before: KnownChains | undefined;
+  readonly services: readonly ObjectKey[];
+  readonly input: Omit<BatchInput, "serviceChains" | "bulk">;
+}
+
+/** Keeps one family of one host. */
+export class IptablesBackend implements Backend {
+  readonly name = "iptables";
+  readonly family: Family;
+  readonly #kernel: IptablesKernel;
+  readonly #wanted: WantedRules;
+  readonly #quarantine = new Map<ObjectKey, Quarantine>();
+  readonly #undeletable = new Set<string>();
+  /** Undefined when the kernel has to be read before anything is written. */
+  #known: KnownChains | undefined;
+
+  constructor(node: NodePlan, settings: RuleSettings, kernel: IptablesKernel) {
+    this.family = node.family;
+    this.#kernel = kernel;
+    this.#wanted = new WantedRules(node, settings);
+  }
+
+  async sync(plan: Plan, change: PlanChange | "everything"): Promise<SyncReport> {
+    this.#wanted.setNode(plan.node);
+    for (const [service, { plan: refused }] of this.#quarantine) {
+      if (plan.services.get(service) !== refused) {
+        this.#quarantine.delete(service);
+      }
+    }
+    const known = this.#known;
+    let round =
+      change === "everything" || known === undefined
+        ? await this.#everything(plan)
+        : this.#changes(known, change.services);
+    for (let left = maximumRounds; ; left--) {
+      const outcome = await this.#write(plan, round);
+      if (!("error" in outcome)) {
+        return outcome;
+      }
+      if (left === 0 || !(await this.#leaveOut(plan, round, outcome))) {
+        throw outcome.error;
+      }
+      round = await this.#everything(plan);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#kernel.close();
+  }
+
+  #changes(known: KnownChains, services: ReadonlySet<ObjectKey>): Round {
+    const shared = (): SharedRules => this.#wanted.shared();
+    const input = { first: [], shared, edits: { nat: [], filter: [] }, mangleChain: undefined };
+    return { full: false, known, before: undefined, services: [...services].sort(), input };
+  }
+
+  async #everything(plan: Plan): Promise<Round> {
+    const before = this.#known;
+    this.#known = undefined;
+    const known = await this.#kernel.read();
+    const services = new Set([...plan.services.keys(), ...this.#wanted.services()]);
+    return {
+      full: true,
+      known,
+      before,
+      services: [...services].sort(),
+      input: {
+        first: this.#staticChains(known),
+        shared: () => this.#allShared(known),
+        edits: { nat: missingJumps(known, "nat"), filter: missingJumps(known, "filter") },
+        mangleChain: known.hasMangleCanary ? undefined : canaryChain,
+      },
+    };
+  }
+
+  async #write(plan: Plan, round: Round): Promise<SyncReport | Refusal> {
+    const { known, services } = round;
+    const batch = new RestoreBatch(known, {
+      rulesPerCommit: this.#kernel.rulesPerCommit,
+      undeletable: this.#undeletable,
+      before: round.before,
+    });
+    // Until the kernel has confirmed everything, nothing counts as known.
+    this.#known = undefined;
+    const bulk = services.length > bulkServices;
+    const serviceChains = this.#fold(plan, services);
+    try {
+      await this.#send(batch.text({ ...round.input, serviceChains, bulk }));
+    } catch (error) {
+      if (isRestoreError(error, "rejected")) {
+        return { error, owner: error.line === undefined ? undefined : batch.ownerOf(error.line) };
+      }
+      throw error;
+    }
+    this.#known = known;
+    const { rules, ...counts } = batch.counts;
+    const table = (name: WantedTable) => ({ total: known.ruleCount(name), last: rules[name] });
+    return {
+      family: this.family,
+      full: round.full,
+      ...counts,
+      quarantined: this.#quarantined(),
+      tables: { filter: table("filter"), nat: table("nat") },
+    };
+  }
+
+  /** Nothing to say, nothing to start: an empty batch does not reach the kernel. */
+  async #send(text: Iterable<string>): Promise<void> {
+    const pieces = text[Symbol.iterator]();
+    const first = pieces.next();
+    if (first.done !== true) {
+      await this.#kernel.write(chain([first.value], { [Symbol.iterator]: () => pieces }));
+    }
+  }
+
+  #fold(plan: Plan, services: Iterable<ObjectKey>): Iterable<WantedChain> {
+    return this.#wanted.fold(
+      plan,
+      services,
+      (service) => this.#quarantine.has(service),
+      (rejected) => this.#setAside(plan, rejected),
+    );
+  }
+
+  #setAside(plan: Plan, { service, reason }: RejectedService): void {
+    this.#quarantine.set(service, { reason, plan: plan.services.get(service) });
+  }
+
+  /** Finds what was refused and leaves it out of the next round. @returns whether anything was found */
+  async #leaveOut(plan: Plan, round: Round, { error, owner }: Refusal): Promise<boolean> {
+    if (owner?.kind === "removal") {
+      this.#undeletable.add(`${owner.table} ${owner.chain}`);
+      return true;
+    }
+    const culprits = owner?.kind === "service" ? [owner.service] : await this.#isolate(plan, round.services);
+    for (const service of culprits) {
+      this.#setAside(plan, { service, reason: error.message });
+    }
+    return culprits.length > 0;
+  }
+
+  /** Which Services' own chains the kernel refuses, by halves. The chains are not yet, or still, led to: writing them is harmless. */
+  async #isolate(plan: Plan, services: readonly ObjectKey[]): Promise<readonly ObjectKey[]> {
+    const nothing = (): SharedRules => ({ changed: [], removed: [] });
+    const batch = new RestoreBatch(new KnownChains(), {
+      rulesPerCommit: this.#kernel.rulesPerCommit,
+      undeletable: this.#undeletable,
+      before: undefined,
+    });
+    const serviceChains = this.#fold(plan, services);
+    const edits = { nat: [], filter: [] };
+    const first = this.#wanted.staticChains();
+    const input = { first, serviceChains, shared: nothing, edits, mangleChain: undefined, bulk: true };
+    try {
+      await this.#send(batch.text(input));
+      return [];
+    } catch (error) {
+      if (!isRestoreError(error, "rejected")) {
+        throw error;
+      }
+    }
+    if (services.length <= 1) {
+      return services;
+    }
+    const middle = services.length >> 1;
+    return [
+      ...(await this.#isolate(plan, services.slice(0, middle))),
+      ...(await this.#isolate(plan, services.slice(middle))),
+    ];
+  }
+
+  #staticChains(known: KnownChains): readonly WantedChain[] {
+    const chains = this.#wanted.staticChains();
+    if (
+      known.get("filter", firewallChain) !== undefined ||
+      chains.some((one) => one.name === firewallChain)
+    ) {
+      return chains;
+    }
+    // The jumps to it are there in any case; kubelet fills it.
+    return [...chains, { table: "filter", name: firewallChain, lines: [], owners: "" }];
+  }
+
+  #allShared(known: KnownChains): SharedRules {
+    const changed = this.#wanted.allDispatch();
+    const wanted: Record<WantedTable, Set<string>> = { nat: new Set(), filter: new Set([firewallChain]) };
+    for (const { table, name } of [...this.#wanted.staticChains(), ...changed]) {
+      wanted[table].add(name);
+    }
+    const removed: UnwantedChain[] = [];
+    for (const table of ["nat", "filter"] as const) {
+      for (const name of known.names(table)) {
+        const kept = wanted[table].has(name) || (table === "nat" && this.#wanted.wantsChain(name));
+        if (!kept && isOurs(table, name) && !this.#isEmptied(known, table, name)) {
+          removed.push({ table, name });
+        }
+      }
+    }
+    return { changed, removed };
+  }
+
+  #isEmptied(known: KnownChains, table: WantedTable, name: string): boolean {
+    return this.#undeletable.has(`${table} ${name}`) && known.get(table, name)?.rules === 0;
+  }
+
+  #quarantined(): readonly QuarantinedService[] {
+    return [...this.#quarantine]
+      .map(([service, { reason }]) => ({ service, reason }))
+      .sort((a, b) => (a.service < b.service ? -1 : 1));
+  }
+}
+
+/** Commands that put the missing jumps at the head of the built-in chains. */
+function missingJumps(known: KnownChains, table: WantedTable): readonly string[] {
+  return [...jumpRules, ...firewallJumpRules]
+    .filter((jump) => jump.table === table && !known.hasBuiltIn(table, renderRule(jump.from, jump.rule)))
+    .map((jump) => renderEdit({ operation: "insert", chain: jump.from, rule: jump.rule }));
+}
+
+function* chain<T>(...parts: readonly Iterable<T>[]): Iterable<T> {
+  for (const part of parts) {
+    yield* part;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Renders rules in exactly the form in which iptables-save prints them.
+ *
+ * A chain that was rendered here, loaded and read back can therefore be compared as plain text; input for
+ * iptables-restore and its output are one language. The form was taken from iptables 1.8.9, nft and legacy, which print
+ * the same but for negated port ranges that begin at 0: nft turns them into the complement, and so does this package.
+ *
+ * Invariants
+ * - Equal rules give equal text. Addresses, interfaces and protocol come first, in the order of the tool, wherever they
+ *   stand among the matches; the rest keeps its order.
+ * - Nothing that is written can begin a word, option or line that the rule did not ask for: names and texts are checked
+ *   (text.ts), also in objects that were made by hand.
+ *
+ * @module
+ */
+import { renderModule } from "./render-module.ts";
+import { renderTarget } from "./render-target.ts";
+import type { AddressMatch, InterfaceMatch, Match, ProtocolMatch, Rule, RuleEdit } from "./rule.ts";
+import { checkChainName, checkName } from "./text.ts";
+
+/** Longest interface name: IFNAMSIZ (16) with its final zero. */
+const maxInterfaceName = 15;
+
+const canonicalNetwork = /^[0-9a-f.:]+\/[0-9a-f.:]+$/;
+
+/**
+ * The rule as a line that appends it to the chain: `-A CHAIN …`, without newline.
+ *
+ * @throws {RangeError} when a name, comment or number cannot be written; the message names the field.
+ */
+export function renderRule(chain: string, rule: Rule): string {
+  return `-A ${checkChainName(chain)}${renderBody(rule)}`;
+}
+
+/** The line of an edit: `-A`, `-I` (at the head) or `-D`. Errors as for {@link renderRule}. */
+export function renderEdit(edit: RuleEdit): string {
+  const command = { append: "-A", insert: "-I", delete: "-D" }[edit.operation];
+  return `${command} ${checkChainName(edit.chain)}${renderBody(edit.rule)}`;
+}
+
+/** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. */
+function renderBody(rule: Rule): string {
+  let source = "";
+  let destination = "";
+  let inInterface = "";
+  let outInterface = "";
+  let protocol = "";
+  let modules = "";
+  for (const match of rule.matches) {
+    switch (match.kind) {
+      case "source":
+        source = only(match, source, renderAddress("-s", match));
+        break;
+      case "destination":
+        destination = only(match, destination, renderAddress("-d", match));
+        break;
+      case "in-interface":
+        inInterface = only(match, inInterface, renderInterface("-i", match));
+        break;
+      case "out-interface":
+        outInterface = only(match, outInterface, renderInterface("-o", match));
+        break;
+      case "protocol":
+        protocol = only(match, protocol, renderProtocol(match));
+        break;
+      case "ports":
+        protocol = only(match, protocol, ` -p ${match.protocol}`);
+        modules += renderModule(match);
+        break;
+      default:
+        modules += renderModule(match);
+    }
+  }
+  const target = rule.target === undefined ? "" : renderTarget(rule.target);
+  return source + destination + inInterface + outInterface + protocol + modules + target;
+}
+
+/** Options that the tools take once: a second one would be an error or, worse, replace the first. */
+function only(match: Match, before: string, text: string): string {
+  if (before !== "") {
+    throw new RangeError(
+      `Cannot render rule: more than one ${match.kind} match, after${before} comes${text}`,
+    );
+  }
+  return text;
+}
+
+function renderAddress(option: string, match: AddressMatch): string {
+  if (!canonicalNetwork.test(match.network)) {
+    throw new RangeError(
+      `Cannot render ${match.kind} ${JSON.stringify(match.network)}: not a network in canonical text`,
+    );
+  }
+  if (match.negated === true) {
+    return ` ! ${option} ${match.network}`;
+  }
+  return match.network.endsWith("/0") ? "" : ` ${option} ${match.network}`;
+}
+
+function renderInterface(option: string, match: InterfaceMatch): string {
+  const name = checkName("interface", match.name, maxInterfaceName);
+  if (name === "+") {
+    // The tools forget it when saving, even negated, when it matches nothing.
+    throw new RangeError('Cannot render interface "+": it stands for every interface; leave the match out');
+  }
+  return match.negated === true ? ` ! ${option} ${name}` : ` ${option} ${name}`;
+}
+
+function renderProtocol(match: ProtocolMatch): string {
+  const name = checkName("protocol", match.protocol, 32);
+  return match.negated === true ? ` ! -p ${name}` : ` -p ${name}`;
+}

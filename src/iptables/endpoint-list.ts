@@ -1,0 +1,184 @@
+/**
+ * Endpoint lists: the chains that spread packets over the endpoints of one pool.
+ *
+ * A short list is one chain: rule i of n takes one in n-i+1 of the packets that reach it, so each endpoint gets the same
+ * share. A long one is a tree of such lists, whose rules take packets in proportion to the endpoints behind them, so that
+ * a packet passes a handful of rules at any number of endpoints.
+ *
+ * Affinity is tested before chance: a client that an endpoint remembers goes back to it.
+ *
+ * @module
+ */
+import type { Affinity } from "../affinity/affinity.ts";
+import type { Family } from "../proxier/address.ts";
+import type { Endpoint } from "../proxier/endpoint.ts";
+import type { ServicePortPlan } from "../proxier/plan.ts";
+import { affinitySetName } from "./affinity-sets.ts";
+import {
+  inSet,
+  oneIn,
+  probability,
+  protocol,
+  recentCheck,
+  recentSet,
+  recentUpdate,
+  source,
+} from "./builder/matches.ts";
+import type { Match, Rule, Target, TransportProtocol } from "./builder/rule.ts";
+import { addToSet, dnat, jump } from "./builder/targets.ts";
+import { endpointChainName, maxParts, partChainName } from "./chain-names.ts";
+import type { ServiceChain } from "./chain-set.ts";
+import type { RuleSettings } from "./settings.ts";
+
+/** Most rules of chance in one chain. */
+const listLimit = 16;
+
+/** Name of the chain that marks a packet for masquerade. */
+export const markMasqueradeChain = "KUBE-MARK-MASQ";
+
+/** Lays out the lists of one service port. */
+export class EndpointLists {
+  readonly #family: Family;
+  readonly #port: ServicePortPlan;
+  readonly #settings: RuleSettings;
+  readonly #transport: TransportProtocol;
+
+  constructor(family: Family, port: ServicePortPlan, settings: RuleSettings) {
+    this.#family = family;
+    this.#port = port;
+    this.#settings = settings;
+    this.#transport = transportOf(port);
+  }
+
+  /**
+   * Chains that spread over the endpoints, the entry chain last.
+   *
+   * @param name of the entry chain
+   * @param head rules that come before the choice
+   */
+  spread(name: string, head: readonly Rule[], endpoints: readonly Endpoint[]): readonly ServiceChain[] {
+    const parts: ServiceChain[] = [];
+    const limit = Math.max(listLimit, Math.ceil(endpoints.length / (maxParts / 2)));
+    const rules = this.#choose(name, endpoints, limit, parts);
+    const remembered =
+      this.#port.affinity === undefined ? [] : this.#remembered(this.#port.affinity, endpoints);
+    // Parts are numbered from the top: the last ones are jumped to by earlier ones.
+    return [...parts.reverse(), { name, rules: [...head, ...remembered, ...rules] }];
+  }
+
+  /** The chain of each endpoint, where the layout or the affinity needs one. */
+  endpointChains(endpoints: readonly Endpoint[]): readonly ServiceChain[] {
+    return this.#hasEndpointChains ? endpoints.map((endpoint) => this.#endpointChain(endpoint)) : [];
+  }
+
+  /** A rule of chance cannot both add to a set and translate, so affinity by sets needs a chain per endpoint. */
+  get #hasEndpointChains(): boolean {
+    return this.#settings.layout === "endpoint-chains" || this.#usesSets;
+  }
+
+  get #usesSets(): boolean {
+    return this.#port.affinity !== undefined && this.#settings.affinity === "set";
+  }
+
+  /** @param entry the list's entry chain, by which parts are named */
+  #choose(
+    entry: string,
+    endpoints: readonly Endpoint[],
+    limit: number,
+    parts: ServiceChain[],
+  ): readonly Rule[] {
+    if (endpoints.length <= limit) {
+      return endpoints.map((endpoint, index) => this.#chance(endpoint, endpoints.length - index));
+    }
+    const rules: Rule[] = [];
+    let left = endpoints.length;
+    for (const group of splitEvenly(endpoints, limit)) {
+      const part = partChainName(entry, parts.length + 1);
+      const at = parts.push({ name: part, rules: [] }) - 1;
+      parts[at] = { name: part, rules: this.#choose(entry, group, limit, parts) };
+      const matches = group.length === left ? [] : [probability(group.length / left)];
+      rules.push({ matches, target: jump(part) });
+      left -= group.length;
+    }
+    return rules;
+  }
+
+  #chance(endpoint: Endpoint, left: number): Rule {
+    const chance: Match[] = left === 1 ? [] : [oneIn(left)];
+    if (this.#hasEndpointChains) {
+      return { matches: chance, target: jump(this.#endpointName(endpoint)) };
+    }
+    // The record is made only when the packet takes this rule: `recent` stands behind the chance.
+    const record =
+      this.#port.affinity === undefined ? [] : [recentSet(this.#family, this.#endpointName(endpoint))];
+    return {
+      matches: [protocol(this.#transport), ...chance, ...record],
+      target: dnat(endpoint.address, endpoint.port),
+    };
+  }
+
+  #remembered(affinity: Affinity, endpoints: readonly Endpoint[]): readonly Rule[] {
+    return endpoints.map((endpoint): Rule => {
+      const name = this.#endpointName(endpoint);
+      if (this.#usesSets) {
+        return { matches: [inSet(affinitySetName(this.#family, name), "src")], target: jump(name) };
+      }
+      const lookup = { seconds: affinity.timeoutSeconds, reap: true } as const;
+      return this.#hasEndpointChains
+        ? { matches: [recentCheck(this.#family, name, lookup)], target: jump(name) }
+        : {
+            matches: [protocol(this.#transport), recentUpdate(this.#family, name, lookup)],
+            target: dnat(endpoint.address, endpoint.port),
+          };
+    });
+  }
+
+  #endpointChain(endpoint: Endpoint): ServiceChain {
+    const name = this.#endpointName(endpoint);
+    const rules: Rule[] = [];
+    if (this.#settings.layout === "endpoint-chains") {
+      rules.push({ matches: [source(endpoint.address)], target: jump(markMasqueradeChain) });
+    }
+    const affinity = this.#port.affinity;
+    if (affinity !== undefined && this.#usesSets) {
+      rules.push({ matches: [], target: remember(affinitySetName(this.#family, name), affinity) });
+    }
+    const record = affinity !== undefined && !this.#usesSets ? [recentSet(this.#family, name)] : [];
+    rules.push({
+      matches: [protocol(this.#transport), ...record],
+      target: dnat(endpoint.address, endpoint.port),
+    });
+    return { name, rules };
+  }
+
+  #endpointName(endpoint: Endpoint): string {
+    return endpointChainName(this.#port.displayName, this.#port.protocol, endpoint.target);
+  }
+}
+
+/** The protocol as iptables spells it. */
+export function transportOf(port: Pick<ServicePortPlan, "protocol">): TransportProtocol {
+  switch (port.protocol) {
+    case "TCP":
+      return "tcp";
+    case "UDP":
+      return "udp";
+    case "SCTP":
+      return "sctp";
+  }
+}
+
+function remember(set: string, affinity: Affinity): Target {
+  return addToSet(set, ["src"], { timeoutSeconds: affinity.timeoutSeconds });
+}
+
+/** At most `limit` groups of nearly equal size, in order, as few as hold everything in lists of `limit`. */
+function splitEvenly<T>(items: readonly T[], limit: number): readonly (readonly T[])[] {
+  const groups = Math.min(limit, Math.ceil(items.length / limit));
+  return Array.from({ length: groups }, (_, index) =>
+    items.slice(
+      Math.floor((index * items.length) / groups),
+      Math.floor(((index + 1) * items.length) / groups),
+    ),
+  );
+}

@@ -1,0 +1,56 @@
+/**
+ * The real host: one variant and family of the iptables programs.
+ *
+ * @module
+ */
+import type { Family } from "../proxier/address.ts";
+import type { IptablesKernel } from "./kernel.ts";
+import type { KnownChains } from "./known-chains.ts";
+import { RestoreProcess } from "./restore-process.ts";
+import { readKernel, restoreCommand, runIptables, type Variant } from "./tools.ts";
+
+/**
+ * iptables-nft takes time quadratic in the size of one COMMIT, and each COMMIT waits for an RCU grace period; about so
+ * many rules balance the two (see docs/benchmarks.md). The legacy variant replaces the whole table at every COMMIT.
+ */
+const rulesPerCommit: Readonly<Record<Variant, number>> = { nft: 3_000, legacy: Number.POSITIVE_INFINITY };
+
+/** Exit code of iptables when the lock could not be had. */
+const resourceProblem = 4;
+
+/** Programs the kernel of the network namespace that this process runs in. */
+export class HostKernel implements IptablesKernel {
+  readonly rulesPerCommit: number;
+  readonly #variant: Variant;
+  readonly #family: Family;
+  readonly #restore: RestoreProcess;
+
+  constructor(variant: Variant, family: Family) {
+    this.#variant = variant;
+    this.#family = family;
+    this.rulesPerCommit = rulesPerCommit[variant];
+    this.#restore = new RestoreProcess(restoreCommand(variant, family));
+  }
+
+  /** Process id of the writer; undefined when none runs. For measurements. */
+  get writerPid(): number | undefined {
+    return this.#restore.pid;
+  }
+
+  read(): Promise<KnownChains> {
+    return readKernel(this.#variant, this.#family);
+  }
+
+  write(chunks: Iterable<string>): Promise<void> {
+    return this.#restore.write(chunks);
+  }
+
+  async hasChain(table: string, chain: string): Promise<boolean> {
+    const { exitCode } = await runIptables(this.#variant, this.#family, ["-t", table, "-S", chain]);
+    return exitCode === 0 || exitCode === resourceProblem || exitCode === null;
+  }
+
+  close(): Promise<void> {
+    return this.#restore.close();
+  }
+}

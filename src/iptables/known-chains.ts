@@ -1,0 +1,150 @@
+/**
+ * What the kernel is known to hold: a fingerprint and a rule count for each chain of ours, and the rules of the built-in
+ * chains as far as they are jumps of ours.
+ *
+ * @module
+ */
+import { type SaveScanner, saveScanner } from "./builder/scan.ts";
+import { isServiceChain } from "./chain-names.ts";
+import { addLine, beginFingerprint, endFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.ts";
+import { canaryChain, firewallChain, ownChains } from "./static-rules.ts";
+import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+
+/** One chain in the kernel. */
+export interface KnownChain {
+  readonly fingerprint: number;
+  /** Number of rules. */
+  readonly rules: number;
+}
+
+/** Whether the chain belongs to this program, or is the one that it shares with kubelet. */
+export function isOurs(table: WantedTable, name: string): boolean {
+  return (
+    ownChains[table].includes(name) || isServiceChain(name) || (table === "filter" && name === firewallChain)
+  );
+}
+
+/** The fingerprint of a chain as it is wanted. */
+export function wantedFingerprint(chain: WantedChain): number {
+  return fingerprintOf(chain.lines);
+}
+
+/** Chains of one family, read from the kernel and kept up to date with what is written. */
+export class KnownChains {
+  readonly #tables: Readonly<Record<WantedTable, Map<string, KnownChain>>> = {
+    nat: new Map(),
+    filter: new Map(),
+  };
+  /** Lines of built-in chains, `table -A CHAIN …`. */
+  readonly #builtIn = new Set<string>();
+  #hasMangleCanary = false;
+
+  /** A scanner of iptables-save output that fills an instance; `known` is complete after the scanner's `end`. */
+  static reader(): { readonly known: KnownChains; readonly scanner: SaveScanner } {
+    const known = new KnownChains();
+    const visitor = new Visitor(known);
+    return { known, scanner: saveScanner(visitor) };
+  }
+
+  /** Whether the canary stands in the mangle table. */
+  get hasMangleCanary(): boolean {
+    return this.#hasMangleCanary;
+  }
+
+  get(table: WantedTable, name: string): KnownChain | undefined {
+    return this.#tables[table].get(name);
+  }
+
+  set(table: WantedTable, name: string, chain: KnownChain): void {
+    this.#tables[table].set(name, chain);
+  }
+
+  delete(table: WantedTable, name: string): void {
+    this.#tables[table].delete(name);
+  }
+
+  /** Names of our chains in the table. */
+  names(table: WantedTable): Iterable<string> {
+    return this.#tables[table].keys();
+  }
+
+  /** Rules in our chains of the table. */
+  ruleCount(table: WantedTable): number {
+    let count = 0;
+    for (const chain of this.#tables[table].values()) {
+      count += chain.rules;
+    }
+    return count;
+  }
+
+  /** Whether a built-in chain has the rule, given as a rendered line. */
+  hasBuiltIn(table: string, line: string): boolean {
+    return this.#builtIn.has(`${table} ${line}`);
+  }
+
+  noteBuiltIn(table: string, line: string): void {
+    this.#builtIn.add(`${table} ${line}`);
+  }
+
+  noteMangleCanary(): void {
+    this.#hasMangleCanary = true;
+  }
+}
+
+interface OpenChain {
+  readonly state: Fingerprint;
+  rules: number;
+}
+
+/** Collects one table after the other. Rules of a chain need not stand together. */
+class Visitor {
+  readonly #known: KnownChains;
+  #table = "";
+  #open = new Map<string, OpenChain>();
+  #foreign = new Set<string>();
+
+  constructor(known: KnownChains) {
+    this.#known = known;
+  }
+
+  table(name: string): void {
+    this.#table = name;
+  }
+
+  chain(name: string, policy: string | undefined): void {
+    if (this.#table === "mangle" && name === canaryChain) {
+      this.#known.noteMangleCanary();
+    }
+    const table = wantedTable(this.#table);
+    if (table !== undefined && isOurs(table, name)) {
+      this.#open.set(name, { state: beginFingerprint(), rules: 0 });
+    } else if (policy === undefined) {
+      this.#foreign.add(name);
+    }
+  }
+
+  rule(chain: string, line: string): void {
+    const open = this.#open.get(chain);
+    if (open !== undefined) {
+      addLine(open.state, line);
+      open.rules += 1;
+    } else if (!this.#foreign.has(chain)) {
+      this.#known.noteBuiltIn(this.#table, line);
+    }
+  }
+
+  commit(): void {
+    const table = wantedTable(this.#table);
+    if (table !== undefined) {
+      for (const [name, { state, rules }] of this.#open) {
+        this.#known.set(table, name, { fingerprint: endFingerprint(state), rules });
+      }
+    }
+    this.#open = new Map();
+    this.#foreign = new Set();
+  }
+}
+
+function wantedTable(name: string): WantedTable | undefined {
+  return name === "nat" || name === "filter" ? name : undefined;
+}

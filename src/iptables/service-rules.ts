@@ -1,0 +1,294 @@
+/**
+ * From the plan of one Service to its rules.
+ *
+ * A translation: every decision (who is forwarded where, who is dropped, who is masqueraded) stands in the plan. Chain
+ * names and comments are kube-proxy's.
+ *
+ * @module
+ */
+import { type Address, addressBytes } from "../proxier/address.ts";
+import type { Protocol } from "../proxier/objects.ts";
+import {
+  defaultVerdict,
+  type Frontend,
+  forwards,
+  type LocalDetector,
+  type NodePlan,
+  type Pool,
+  type Route,
+  type RouteSource,
+  type ServicePlan,
+  type ServicePortPlan,
+  type Verdict,
+} from "../proxier/plan.ts";
+import {
+  comment,
+  destination,
+  destinationType,
+  dport,
+  inInterface,
+  not,
+  source,
+  sourceType,
+} from "./builder/matches.ts";
+import type { AddressMatch, InterfaceMatch, Match, Rule, Target } from "./builder/rule.ts";
+import { accept, drop, jump, reject } from "./builder/targets.ts";
+import { servicePortHash } from "./chain-names.ts";
+import type { DispatchName, ServiceChain, ServiceEntry, ServiceRules } from "./chain-set.ts";
+import { EndpointLists, markMasqueradeChain, transportOf } from "./endpoint-list.ts";
+import type { RuleSettings } from "./settings.ts";
+
+/** Rules of one Service. */
+export function serviceRules(service: ServicePlan, node: NodePlan, settings: RuleSettings): ServiceRules {
+  const ports = service.ports.map((port) => new PortRules(port, node, settings));
+  const health = service.health === undefined ? [] : [healthEntry(service.key, service.health.port)];
+  return {
+    chains: ports.flatMap((port) => port.chains()),
+    entries: [...ports.flatMap((port) => port.entries()), ...health],
+  };
+}
+
+/** Dispatch key of an address: `a` and its hexadecimal digits. */
+export function addressKey(address: Address): string {
+  let key = "a";
+  for (const byte of addressBytes(address)) {
+    key += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16);
+  }
+  return key;
+}
+
+/** Dispatch key of a port: `p`, the protocol's first letter and four hexadecimal digits. */
+export function portKey(protocol: Protocol, port: number): string {
+  return `p${transportOf({ protocol })[0]}${port.toString(16).padStart(4, "0")}`;
+}
+
+/** Matches by which a packet of local pods is known; the absence of a detector matches nothing and never gets here. */
+export function detectorMatch(detector: LocalDetector): AddressMatch | InterfaceMatch {
+  switch (detector.kind) {
+    case "cidr":
+      return source(detector.cidr.text);
+    case "bridge":
+      return inInterface(detector.name);
+    case "prefix":
+      return inInterface(`${detector.prefix}+`);
+  }
+}
+
+const poolPrefix = { cluster: "KUBE-SVC-", local: "KUBE-SVL-" } as const;
+
+const frontendComment = {
+  ClusterIP: "cluster IP",
+  ExternalIP: "external IP",
+  LoadBalancer: "loadbalancer IP",
+  NodePort: "",
+} as const;
+
+class PortRules {
+  readonly #port: ServicePortPlan;
+  readonly #node: NodePlan;
+  readonly #settings: RuleSettings;
+  readonly #hash: string;
+  readonly #internal: readonly Frontend[];
+  readonly #external: readonly Frontend[];
+
+  constructor(port: ServicePortPlan, node: NodePlan, settings: RuleSettings) {
+    this.#port = port;
+    this.#node = node;
+    this.#settings = settings;
+    this.#hash = servicePortHash(port.displayName, port.protocol);
+    this.#internal = port.frontends.filter((one) => one.kind === "ClusterIP");
+    this.#external = port.frontends.filter((one) => one.kind !== "ClusterIP");
+  }
+
+  /** What is jumped to comes first: endpoints, lists, and what leads to the lists. */
+  chains(): readonly ServiceChain[] {
+    const lists = new EndpointLists(this.#node.family, this.#port, this.#settings);
+    const pools = (["cluster", "local"] as const).filter((pool) => this.#uses(pool));
+    const endpoints = new Map(pools.flatMap((pool) => this.#port[pool]).map((one) => [one.target, one]));
+    return [
+      ...lists.endpointChains([...endpoints.values()]),
+      ...pools.flatMap((pool) =>
+        lists.spread(this.#poolChain(pool), this.#clusterIPMasquerade(pool), this.#port[pool]),
+      ),
+      ...this.#externalChains(),
+    ];
+  }
+
+  entries(): readonly ServiceEntry[] {
+    return this.#port.frontends.flatMap((frontend) =>
+      frontend.kind === "ClusterIP" ? this.#internalEntries(frontend) : this.#externalEntries(frontend),
+    );
+  }
+
+  #uses(pool: Pool): boolean {
+    const routes = [
+      ...(this.#internal.length > 0 ? this.#port.internal : []),
+      ...(this.#external.length > 0 ? this.#port.external : []),
+    ];
+    return routes.some(({ verdict }) => verdict.kind === "forward" && verdict.pool === pool);
+  }
+
+  #poolChain(pool: Pool): string {
+    return poolPrefix[pool] + this.#hash;
+  }
+
+  /** Only the ClusterIP's own packets: what came through the external chain enters the pool's chain as well. */
+  #clusterIPMasquerade(pool: Pool): readonly Rule[] {
+    const [clusterIP] = this.#internal;
+    const verdict = defaultVerdict(this.#port.internal);
+    if (clusterIP?.address === undefined || verdict?.kind !== "forward" || verdict.pool !== pool) {
+      return [];
+    }
+    const matches = this.#arrival(clusterIP, "cluster IP");
+    const detector = this.#node.detector;
+    if (verdict.masquerade === "always") {
+      return [{ matches, target: jump(markMasqueradeChain) }];
+    }
+    if (verdict.masquerade === "never" || detector === undefined) {
+      return [];
+    }
+    return [{ matches: [...matches, not(detectorMatch(detector))], target: jump(markMasqueradeChain) }];
+  }
+
+  #externalChains(): readonly ServiceChain[] {
+    if (this.#external.length === 0 || !forwards(this.#port.external)) {
+      return [];
+    }
+    const rules = this.#port.external.flatMap((route) => this.#routeRules(route));
+    const chains: ServiceChain[] = [{ name: `KUBE-EXT-${this.#hash}`, rules }];
+    const restricted = this.#external.find((one) => one.allowedSources !== undefined)?.allowedSources;
+    if (restricted !== undefined) {
+      const admitted = [...restricted.ranges.map((one) => one.text), ...restricted.ownAddresses];
+      chains.push({ name: `KUBE-FW-${this.#hash}`, rules: this.#admissionRules(admitted) });
+    }
+    return chains;
+  }
+
+  #routeRules(route: Route): readonly Rule[] {
+    const verdict = route.verdict;
+    const from = this.#sourceMatches(route.from);
+    if (verdict.kind !== "forward" || from === undefined) {
+      return [];
+    }
+    const name = this.#port.displayName;
+    const target = jump(this.#poolChain(verdict.pool));
+    const mark = (text: string): Rule => ({
+      matches: [comment(text), ...from],
+      target: jump(markMasqueradeChain),
+    });
+    switch (route.from) {
+      case "pod":
+        return [{ matches: [comment(`pod traffic for ${name} external destinations`), ...from], target }];
+      case "node":
+        return [
+          ...(verdict.masquerade === "always"
+            ? [mark(`masquerade LOCAL traffic for ${name} external destinations`)]
+            : []),
+          { matches: [comment(`route LOCAL traffic for ${name} external destinations`), ...from], target },
+        ];
+      case "any":
+        return [
+          ...(verdict.masquerade === "always"
+            ? [mark(`masquerade traffic for ${name} external destinations`)]
+            : []),
+          { matches: [], target },
+        ];
+    }
+  }
+
+  #sourceMatches(from: RouteSource): readonly Match[] | undefined {
+    switch (from) {
+      case "pod":
+        return this.#node.detector === undefined ? undefined : [detectorMatch(this.#node.detector)];
+      case "node":
+        return [sourceType("LOCAL")];
+      case "any":
+        return [];
+    }
+  }
+
+  #admissionRules(sources: readonly string[]): readonly Rule[] {
+    const name = this.#port.displayName;
+    return [
+      ...sources.map((from) => ({
+        matches: [source(from), comment(`${name} loadbalancer IP`)],
+        target: jump(`KUBE-EXT-${this.#hash}`),
+      })),
+      { matches: [comment(`other traffic to ${name} will be dropped by KUBE-PROXY-FIREWALL`)] },
+    ];
+  }
+
+  #internalEntries(frontend: Frontend): readonly ServiceEntry[] {
+    const verdict = defaultVerdict(this.#port.internal);
+    if (verdict === undefined) {
+      return [];
+    }
+    if (verdict.kind === "forward") {
+      return [this.#entry("services", frontend, "cluster IP", jump(this.#poolChain(verdict.pool)))];
+    }
+    return [this.#refusal("no-internal", frontend, verdict)];
+  }
+
+  #externalEntries(frontend: Frontend): readonly ServiceEntry[] {
+    const entries: ServiceEntry[] = [];
+    const verdict = defaultVerdict(this.#port.external);
+    if (forwards(this.#port.external)) {
+      const restricted = frontend.allowedSources !== undefined;
+      const dispatch = frontend.kind === "NodePort" ? "node-ports" : "services";
+      const target = jump(`${restricted ? "KUBE-FW-" : "KUBE-EXT-"}${this.#hash}`);
+      entries.push(this.#entry(dispatch, frontend, frontendComment[frontend.kind], target));
+      if (restricted) {
+        entries.push(
+          this.#entry("firewall", frontend, `traffic not accepted by KUBE-FW-${this.#hash}`, drop),
+        );
+      }
+    }
+    if (verdict !== undefined && verdict.kind !== "forward") {
+      entries.push(this.#refusal("no-external", frontend, verdict));
+    }
+    return entries;
+  }
+
+  #refusal(dispatch: DispatchName, frontend: Frontend, verdict: Verdict): ServiceEntry {
+    return verdict.kind === "drop"
+      ? this.#entry(dispatch, frontend, "has no local endpoints", drop)
+      : this.#entry(dispatch, frontend, "has no endpoints", reject(this.#node.family));
+  }
+
+  #entry(dispatch: DispatchName, frontend: Frontend, words: string, target: Target): ServiceEntry {
+    const matches = this.#arrival(frontend, words);
+    const local =
+      dispatch === "no-external" && frontend.kind === "NodePort" ? [destinationType("LOCAL")] : [];
+    const [text, ...rest] = matches;
+    return {
+      dispatch,
+      key: frontendKey(frontend, this.#port.protocol),
+      id: `${this.#port.displayName} ${this.#port.protocol} ${frontend.port}`,
+      rule: {
+        matches: frontend.address === undefined && text !== undefined ? [text, ...local, ...rest] : matches,
+        target,
+      },
+    };
+  }
+
+  /** Matches of a packet that arrives at a frontend: destination if it has one, comment, protocol and port. */
+  #arrival(frontend: Frontend, words: string): readonly Match[] {
+    const name = this.#port.displayName;
+    const text = comment(words === "" ? name : `${name} ${words}`);
+    const ports = dport(transportOf(this.#port), frontend.port);
+    return frontend.address === undefined ? [text, ports] : [destination(frontend.address), text, ports];
+  }
+}
+
+function frontendKey(frontend: Frontend, protocol: Protocol): string {
+  return frontend.address === undefined ? portKey(protocol, frontend.port) : addressKey(frontend.address);
+}
+
+function healthEntry(service: string, port: number): ServiceEntry {
+  return {
+    dispatch: "health",
+    key: portKey("TCP", port),
+    id: `${service} TCP ${port}`,
+    rule: { matches: [comment(`${service} health check node port`), dport("tcp", port)], target: accept },
+  };
+}

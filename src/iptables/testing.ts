@@ -1,0 +1,158 @@
+/**
+ * A kernel in memory that takes restore text as the real one does. Imported by tests only.
+ *
+ * It stores what it is given and decides nothing: declarations create or empty chains, `-X` needs an empty chain that
+ * nothing refers to, a jump needs its chain, a table is applied at its COMMIT or not at all. The same contract suite
+ * runs against it and against the real programs.
+ *
+ * @module
+ */
+import { builtInChains, isTableName } from "./builder/rule.ts";
+import type { IptablesKernel } from "./kernel.ts";
+import { KnownChains } from "./known-chains.ts";
+import { RestoreError } from "./restore-error.ts";
+
+type Chains = Map<string, string[]>;
+
+/** An iptables kernel in memory. */
+export class FakeKernel implements IptablesKernel {
+  rulesPerCommit = 3_000;
+  /** Texts written since the start, one per write. */
+  readonly writes: string[] = [];
+  /** Called for every line; a returned text refuses it. */
+  refuse: (line: string) => string | undefined = () => undefined;
+  /** Whether a refusal names its line, as the real tools mostly do. */
+  nameLines = true;
+  /** Fails the next so many writes before anything is applied. */
+  failures = 0;
+  #tables = new Map<string, Chains>();
+
+  read(): Promise<KnownChains> {
+    const { known, scanner } = KnownChains.reader();
+    scanner.push(this.save());
+    scanner.end();
+    return Promise.resolve(known);
+  }
+
+  async write(chunks: Iterable<string>): Promise<void> {
+    const text = [...chunks].join("");
+    this.writes.push(text);
+    if (this.failures > 0) {
+      this.failures -= 1;
+      throw new RestoreError("died", "the fake was told to fail");
+    }
+    this.#restore(text);
+  }
+
+  hasChain(table: string, chain: string): Promise<boolean> {
+    return Promise.resolve(this.#tables.get(table)?.has(chain) ?? false);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** All tables as iptables-save prints them, sorted. */
+  save(): string {
+    const lines: string[] = [];
+    for (const [table, chains] of [...this.#tables].sort()) {
+      lines.push(`*${table}`);
+      for (const name of [...chains.keys()].sort()) {
+        lines.push(`:${name} ${isBuiltIn(table, name) ? "ACCEPT" : "-"} [0:0]`);
+      }
+      for (const name of [...chains.keys()].sort()) {
+        lines.push(...(chains.get(name) ?? []));
+      }
+      lines.push("COMMIT");
+    }
+    return lines.map((line) => `${line}\n`).join("");
+  }
+
+  /** Forgets everything, as somebody who flushes does. */
+  flush(): void {
+    this.#tables = new Map();
+  }
+
+  /** Changes a chain behind everybody's back. */
+  edit(table: string, chain: string, change: (lines: string[]) => string[]): void {
+    const chains = this.#table(table);
+    chains.set(chain, change(chains.get(chain) ?? []));
+  }
+
+  #restore(text: string): void {
+    let open: { readonly name: string; readonly chains: Chains } | undefined;
+    for (const [index, line] of text.split("\n").entries()) {
+      const number = index + 1;
+      const refused = this.refuse(line);
+      if (refused !== undefined) {
+        throw new RestoreError("rejected", refused, this.nameLines ? number : undefined);
+      }
+      if (line === "" || line.startsWith("#")) {
+        continue;
+      }
+      if (line.startsWith("*")) {
+        const name = line.slice(1);
+        open = { name, chains: structuredClone(this.#table(name)) };
+      } else if (open === undefined) {
+        throw new RestoreError("rejected", `line ${number}: no table is open`, number);
+      } else if (line === "COMMIT") {
+        this.#tables.set(open.name, open.chains);
+        open = undefined;
+      } else {
+        applyLine(open.name, open.chains, line, number);
+      }
+    }
+    if (open !== undefined) {
+      throw new RestoreError("rejected", "COMMIT expected");
+    }
+  }
+
+  #table(name: string): Chains {
+    const known = this.#tables.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const builtIn = isTableName(name) ? builtInChains[name] : [];
+    const chains: Chains = new Map(builtIn.map((chain) => [chain, []]));
+    this.#tables.set(name, chains);
+    return chains;
+  }
+}
+
+function isBuiltIn(table: string, chain: string): boolean {
+  return isTableName(table) && builtInChains[table].includes(chain);
+}
+
+function applyLine(table: string, chains: Chains, line: string, number: number): void {
+  const reject = (why: string): never => {
+    throw new RestoreError("rejected", `line ${number}: ${why}`, number);
+  };
+  if (line.startsWith(":")) {
+    const name = line.slice(1, line.indexOf(" "));
+    if (isBuiltIn(table, name)) {
+      reject(`built-in chain ${name} declared`);
+    }
+    chains.set(name, []);
+    return;
+  }
+  const [command = "", name = ""] = line.split(" ", 2);
+  const rules = chains.get(name) ?? reject(`No chain/target/match by that name: ${name}`);
+  const target = / -j ([^ ]+)/.exec(line)?.[1] ?? "";
+  const appended = line.replace(/^-[AI]/, "-A");
+  if (/^KUBE-/.test(target) && !chains.has(target)) {
+    reject(`No chain/target/match by that name: ${target}`);
+  }
+  if (command === "-A") {
+    rules.push(appended);
+  } else if (command === "-I") {
+    rules.unshift(appended);
+  } else if (command === "-X") {
+    const referred = [...chains.values()].some((all) => all.some((rule) => rule.endsWith(` -j ${name}`)));
+    if (rules.length > 0 || referred) {
+      reject(`CHAIN_DEL failed (Device or resource busy): chain ${name}`);
+    }
+    chains.delete(name);
+  } else {
+    reject(`unknown command ${command}`);
+  }
+}

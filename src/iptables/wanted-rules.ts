@@ -1,0 +1,194 @@
+/**
+ * Wanted rules: the chains of one family that a Plan asks for, kept Service by Service.
+ *
+ * Pure. Chains of Services are rendered when they are asked for and not kept; what is kept is which chains and which
+ * dispatch entries each Service has, so that a change touches those and nothing else.
+ *
+ * @module
+ */
+import type { ObjectKey } from "../proxier/objects.ts";
+import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
+import { renderRule } from "./builder/render.ts";
+import type { ServiceEntry, ServiceRules } from "./chain-set.ts";
+import { DispatchChains } from "./dispatch-chains.ts";
+import { serviceRules } from "./service-rules.ts";
+import type { RuleSettings } from "./settings.ts";
+import { staticChains } from "./static-rules.ts";
+import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+
+/** A chain that is no longer wanted. */
+export interface UnwantedChain {
+  readonly table: WantedTable;
+  readonly name: string;
+}
+
+/** The part of the rules that is shared by Services, as far as it may differ. */
+export interface SharedRules {
+  readonly changed: readonly WantedChain[];
+  /** Chains of Services and branches of trees that are no longer wanted. */
+  readonly removed: readonly UnwantedChain[];
+}
+
+/** A Service whose rules cannot be written as text. */
+export interface RejectedService {
+  readonly service: ObjectKey;
+  readonly reason: string;
+}
+
+interface ServiceRecord {
+  readonly chains: readonly string[];
+  readonly entries: readonly EntryId[];
+}
+
+type EntryId = Pick<ServiceEntry, "dispatch" | "key" | "id">;
+
+const noRecord: ServiceRecord = { chains: [], entries: [] };
+
+/** The rules of one family. */
+export class WantedRules {
+  readonly #settings: RuleSettings;
+  readonly #records = new Map<ObjectKey, ServiceRecord>();
+  readonly #dispatch: DispatchChains;
+  #node: NodePlan;
+  #nodeTold: NodePlan | undefined;
+  #removed: UnwantedChain[] = [];
+  /** Number of Services that want a chain; part chains and endpoint chains never have two, but nothing depends on it. */
+  readonly #owners = new Map<string, ObjectKey>();
+
+  constructor(node: NodePlan, settings: RuleSettings) {
+    this.#node = node;
+    this.#settings = settings;
+    this.#dispatch = new DispatchChains(node);
+  }
+
+  /** Whether a nat chain is wanted by some Service. */
+  wantsChain(name: string): boolean {
+    return this.#owners.has(name);
+  }
+
+  /** Services that have rules now. */
+  services(): Iterable<ObjectKey> {
+    return this.#records.keys();
+  }
+
+  setNode(node: NodePlan): void {
+    this.#node = node;
+    this.#dispatch.setNode(node);
+  }
+
+  /**
+   * Folds the given Services in and gives their chains, one Service after the other, as they are asked for.
+   *
+   * @param leftOut Services to treat as absent
+   * @param onRejected told of a Service whose rules cannot be written; it is treated as absent
+   */
+  *fold(
+    plan: Plan,
+    services: Iterable<ObjectKey>,
+    leftOut: (service: ObjectKey) => boolean,
+    onRejected: (rejected: RejectedService) => void,
+  ): Iterable<WantedChain> {
+    for (const key of services) {
+      const service = leftOut(key) ? undefined : plan.services.get(key);
+      const chains = service === undefined ? [] : this.#tryFold(service, onRejected);
+      if (chains === undefined || service === undefined) {
+        this.#replace(key, { chains: [], entries: [] });
+      } else {
+        yield* chains;
+      }
+    }
+  }
+
+  /** What the folds since the last call mean for everything that is not a Service's own. */
+  shared(): SharedRules {
+    const { changed, removed } = this.#dispatch.flush();
+    const chains = [...changed];
+    if (this.#nodeTold !== this.#node) {
+      const root = this.#dispatch.servicesRoot();
+      const known = chains.some((chain) => chain.table === root?.table && chain.name === root.name);
+      chains.push(...this.staticChains(), ...(root === undefined || known ? [] : [root]));
+      this.#nodeTold = this.#node;
+    }
+    // A chain that one Service gave up may have become another one's meanwhile.
+    const gone = this.#removed.filter((chain) => !this.#owners.has(chain.name));
+    this.#removed = [];
+    return { changed: chains, removed: [...gone, ...removed] };
+  }
+
+  /** All dispatch chains, whether they differ or not. Counts as {@link shared}. */
+  allDispatch(): readonly WantedChain[] {
+    this.shared();
+    return this.#dispatch.all();
+  }
+
+  /** Chains that do not depend on Services. Those of Services jump to some of them. */
+  staticChains(): readonly WantedChain[] {
+    return staticChains(this.#node, this.#settings).map((chain) => ({
+      table: chain.table,
+      name: chain.name,
+      lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
+      owners: "",
+    }));
+  }
+
+  #tryFold(
+    service: ServicePlan,
+    onRejected: (rejected: RejectedService) => void,
+  ): readonly WantedChain[] | undefined {
+    try {
+      const rules = serviceRules(service, this.#node, this.#settings);
+      const chains = rules.chains.map(
+        (chain): WantedChain => ({
+          table: "nat",
+          name: chain.name,
+          lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
+          owners: service.key,
+        }),
+      );
+      this.#replace(service.key, rules);
+      return chains;
+    } catch (error) {
+      if (!(error instanceof RangeError)) {
+        throw error;
+      }
+      onRejected({ service: service.key, reason: error.message });
+      return undefined;
+    }
+  }
+
+  #replace(key: ObjectKey, rules: ServiceRules): void {
+    const before = this.#records.get(key) ?? noRecord;
+    const chains = rules.chains.map((chain) => chain.name);
+    for (const entry of before.entries) {
+      if (!rules.entries.some((one) => sameEntry(one, entry))) {
+        this.#dispatch.delete(entry);
+      }
+    }
+    for (const entry of rules.entries) {
+      this.#dispatch.set(entry, key);
+    }
+    for (const name of before.chains) {
+      if (!chains.includes(name) && this.#owners.get(name) === key) {
+        this.#owners.delete(name);
+        this.#removed.push({ table: "nat", name });
+      }
+    }
+    for (const name of chains) {
+      this.#owners.set(name, key);
+    }
+    if (chains.length === 0 && rules.entries.length === 0) {
+      this.#records.delete(key);
+    } else {
+      const entries = rules.entries.map(({ dispatch, key: entryKey, id }) => ({
+        dispatch,
+        key: entryKey,
+        id,
+      }));
+      this.#records.set(key, { chains, entries });
+    }
+  }
+}
+
+function sameEntry(a: EntryId, b: EntryId): boolean {
+  return a.dispatch === b.dispatch && a.key === b.key && a.id === b.id;
+}

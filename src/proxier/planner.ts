@@ -1,0 +1,229 @@
+/**
+ * Planner of one family: keeps the {@link Plan} equal to the cluster state, Service by Service.
+ *
+ * The cost of a change is the cost of the Services it touches: those named by the event, and those that compete
+ * with them for an address. Nothing here loops over all Services except {@link FamilyPlanner.touchAll}, which is
+ * for changes of the node itself.
+ *
+ * Invariants
+ * - The Plan depends on the state only, not on the order in which it came about (claims are ordered by name).
+ * - `plan.services` is one live map: read it before the next `take`, do not keep it.
+ *
+ * @module
+ */
+import { type Claim, ClaimRegistry, claimsOf, describeClaim } from "./claims.ts";
+import type { ClusterState } from "./cluster-state.ts";
+import { sliceProblems } from "./endpoint-slices.ts";
+import type { ObjectKey, Problem } from "./objects.ts";
+import type { NodePlan, NodePortAddresses, Plan, PlanChange, ServicePlan } from "./plan.ts";
+import { sameValue } from "./same-value.ts";
+import { planService, type ServiceSettings } from "./service-planner.ts";
+import { type ServicePort, type ServicePorts, servicePorts } from "./service-port.ts";
+import type { NodeLocation } from "./topology.ts";
+
+/** What does not change while the planner lives. */
+export interface PlannerSettings extends ServiceSettings {
+  readonly nodeName: string;
+  /** The packet mark that asks for masquerade: a single bit. */
+  readonly masqueradeMark: number;
+  readonly localhostNodePorts: boolean;
+}
+
+/** A taken change, and what is wrong with the Services that were looked at. */
+export interface TakenChange extends PlanChange {
+  /** By Service, replacing what was reported before; an empty list means that all is well now. */
+  readonly problems: ReadonlyMap<ObjectKey, readonly Problem[]>;
+}
+
+/** Plans one family. */
+export class FamilyPlanner {
+  readonly #settings: PlannerSettings;
+  readonly #state: ClusterState;
+  readonly #plans = new Map<ObjectKey, ServicePlan>();
+  /** Claims by Service, as last entered into the registry: `claim key`, `display name`. */
+  readonly #held = new Map<ObjectKey, readonly HeldClaim[]>();
+  readonly #claims = new ClaimRegistry();
+  readonly #touched = new Set<ObjectKey>();
+  #location: NodeLocation;
+  #node: NodePlan;
+  #nodeTaken: NodePlan | undefined;
+
+  constructor(settings: PlannerSettings, state: ClusterState) {
+    this.#settings = settings;
+    this.#state = state;
+    this.#location = { nodeName: settings.nodeName, zone: "" };
+    this.#node = {
+      family: settings.family,
+      detector: settings.detector,
+      masqueradeMark: settings.masqueradeMark,
+      nodePorts: { kind: "all", loopback: settings.localhostNodePorts },
+      localhostNodePorts: settings.localhostNodePorts,
+    };
+  }
+
+  /** The Plan as of the last {@link take}. */
+  get plan(): Plan {
+    return { node: this.#node, services: this.#plans };
+  }
+
+  /** Whether {@link take} has anything to look at. */
+  get pending(): boolean {
+    return this.#touched.size > 0 || !sameValue(this.#node, this.#nodeTaken);
+  }
+
+  /** Marks a Service whose object or slices changed. */
+  touch(service: ObjectKey): void {
+    this.#touched.add(service);
+  }
+
+  /** Marks every Service, known or planned. */
+  touchAll(): void {
+    for (const key of this.#state.serviceKeys()) {
+      this.#touched.add(key);
+    }
+    for (const key of this.#plans.keys()) {
+      this.#touched.add(key);
+    }
+  }
+
+  /** Sets the node's zone (`""` when unknown). @returns whether it differs, and with it possibly every Service */
+  setZone(zone: string): boolean {
+    if (zone === this.#location.zone) {
+      return false;
+    }
+    this.#location = { ...this.#location, zone };
+    this.touchAll();
+    return true;
+  }
+
+  /** Sets the addresses on which NodePorts answer. */
+  setNodePorts(nodePorts: NodePortAddresses): void {
+    this.#node = { ...this.#node, nodePorts };
+  }
+
+  /** Folds everything that was touched into the Plan and tells what is different now. */
+  take(): TakenChange {
+    const ports = this.#derivePorts();
+    const services = new Set<ObjectKey>();
+    const before = new Map<ObjectKey, ServicePlan>();
+    const problems = new Map<ObjectKey, readonly Problem[]>();
+    for (const key of this.#touched) {
+      const derived = ports.get(key) ?? this.#portsOf(key);
+      problems.set(key, this.#problemsOf(key, derived));
+      const known = this.#plans.get(key);
+      const planned = this.#plan(key, derived.ports);
+      if (sameValue(known, planned)) {
+        continue;
+      }
+      services.add(key);
+      if (known !== undefined) {
+        before.set(key, known);
+      }
+      if (planned === undefined) {
+        this.#plans.delete(key);
+      } else {
+        this.#plans.set(key, planned);
+      }
+    }
+    this.#touched.clear();
+    const node = !sameValue(this.#node, this.#nodeTaken);
+    this.#nodeTaken = this.#node;
+    return { services, before, node, problems };
+  }
+
+  /** Ports of the touched Services, with their claims entered; Services that compete with them become touched too. */
+  #derivePorts(): Map<ObjectKey, ServicePorts> {
+    const ports = new Map<ObjectKey, ServicePorts>();
+    for (const key of [...this.#touched]) {
+      const derived = this.#portsOf(key);
+      ports.set(key, derived);
+      this.#enterClaims(key, derived.ports);
+    }
+    return ports;
+  }
+
+  #portsOf(key: ObjectKey): ServicePorts {
+    const service = this.#state.service(key);
+    return service === undefined ? { ports: [], problems: [] } : servicePorts(service, this.#settings.family);
+  }
+
+  #enterClaims(key: ObjectKey, ports: readonly ServicePort[]): void {
+    const held = this.#held.get(key) ?? [];
+    const wanted = ports.flatMap((port) =>
+      claimsOf(port).map((claim) => ({ key: claim.key, displayName: port.displayName })),
+    );
+    for (const claim of held) {
+      if (!wanted.some((one) => sameClaim(one, claim))) {
+        this.#touchOwners(this.#claims.remove(claim.key, claim.displayName));
+      }
+    }
+    for (const claim of wanted) {
+      if (!held.some((one) => sameClaim(one, claim))) {
+        this.#touchOwners(this.#claims.add(claim.key, { displayName: claim.displayName, service: key }));
+      }
+    }
+    if (wanted.length === 0) {
+      this.#held.delete(key);
+    } else {
+      this.#held.set(key, wanted);
+    }
+  }
+
+  #touchOwners(claimants: readonly { readonly service: ObjectKey }[]): void {
+    for (const claimant of claimants) {
+      this.#touched.add(claimant.service);
+    }
+  }
+
+  #plan(key: ObjectKey, ports: readonly ServicePort[]): ServicePlan | undefined {
+    const slices = this.#state.slicesOf(key, this.#settings.family);
+    return planService(key, ports, slices, this.#location, this.#settings, (claim, port) =>
+      this.#owns(claim, port),
+    );
+  }
+
+  #owns(claim: Claim, port: ServicePort): boolean {
+    return this.#claims.winner(claim.key)?.displayName === port.displayName;
+  }
+
+  #problemsOf(key: ObjectKey, derived: ServicePorts): readonly Problem[] {
+    const problems = [...derived.problems];
+    for (const slice of this.#state.slicesOf(key, this.#settings.family)) {
+      problems.push(...sliceProblems(slice));
+    }
+    for (const port of derived.ports) {
+      for (const claim of claimsOf(port)) {
+        const winner = this.#claims.winner(claim.key);
+        if (winner !== undefined && winner.displayName !== port.displayName) {
+          problems.push(lostClaim(key, claim, port, winner.displayName));
+        }
+      }
+    }
+    return problems;
+  }
+}
+
+interface HeldClaim {
+  readonly key: string;
+  readonly displayName: string;
+}
+
+const claimFields = {
+  ClusterIP: "spec.clusterIP",
+  ExternalIP: "spec.externalIPs",
+  LoadBalancer: "status.loadBalancer.ingress",
+  NodePort: "spec.ports[].nodePort",
+} as const;
+
+function sameClaim(a: HeldClaim, b: HeldClaim): boolean {
+  return a.key === b.key && a.displayName === b.displayName;
+}
+
+function lostClaim(key: ObjectKey, claim: Claim, port: ServicePort, winner: string): Problem {
+  return {
+    kind: "Service",
+    object: key,
+    field: claimFields[claim.kind],
+    message: `${describeClaim(claim, port.protocol)} belongs to ${winner}: ${port.displayName} does not get it`,
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * Proxier: one family from events to kernel. Wires state, planner, sync loop and backend; decides nothing itself.
+ *
+ * Nothing is written before both Services and EndpointSlices have been delivered completely.
+ *
+ * @module
+ */
+import type { Family } from "./address.ts";
+import type { Backend, SyncReport } from "./backend.ts";
+import type { Clock } from "./clock.ts";
+import type { ObjectKey, Problem } from "./objects.ts";
+import type { NodePortAddresses, Plan, PlanChange } from "./plan.ts";
+import type { FamilyPlanner, TakenChange } from "./planner.ts";
+import { SyncLoop, type SyncLoopOptions, type SyncScope } from "./sync-loop.ts";
+
+/** What the outside learns. Every callback is optional in effect: none may throw. */
+export interface ProxierObserver {
+  /** A change waits to be applied. */
+  onQueued(family: Family): void;
+  /** A sync begins. */
+  onSyncStart(family: Family): void;
+  /** A sync succeeded. */
+  onSynced(outcome: SyncOutcome): void;
+  /** A sync failed; it is repeated. */
+  onFailure(family: Family, error: unknown, retryInMs: number): void;
+  /** What is wrong with a Service now; replaces what was said before. */
+  onProblems(family: Family, service: ObjectKey, problems: readonly Problem[]): void;
+}
+
+/** A successful sync. */
+export interface SyncOutcome {
+  readonly family: Family;
+  readonly scope: SyncScope;
+  readonly plan: Plan;
+  /** Everything that changed since the last successful sync, failed attempts included. */
+  readonly change: PlanChange;
+  readonly report: SyncReport;
+  /** Wall-clock duration in milliseconds of planning and of the whole sync. */
+  readonly planMs: number;
+  readonly totalMs: number;
+  /** `last-change-trigger-time` of the slices whose changes are now in the kernel. */
+  readonly triggerTimes: readonly string[];
+}
+
+/** Parts and settings of a proxier. */
+export interface ProxierOptions {
+  readonly planner: FamilyPlanner;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly intervals: Pick<SyncLoopOptions, "minIntervalMs" | "retryMs" | "maxIntervalMs">;
+  readonly observer: ProxierObserver;
+  /** Reads which addresses take NodePorts now; called at the start of each sync. */
+  readonly readNodePorts: () => NodePortAddresses;
+}
+
+/** One family. */
+export class Proxier {
+  readonly family: Family;
+  readonly #options: ProxierOptions;
+  readonly #loop: SyncLoop;
+  readonly #abort = new AbortController();
+  readonly #triggerTimes = new Map<ObjectKey, string[]>();
+  /** Changes taken from the planner whose sync has not succeeded yet. */
+  #unapplied: PlanChange = noChange();
+
+  constructor(options: ProxierOptions) {
+    this.#options = options;
+    this.family = options.backend.family;
+    this.#loop = new SyncLoop({
+      ...options.intervals,
+      clock: options.clock,
+      sync: (scope) => this.#sync(scope),
+      onFailure: (error, retryInMs) => options.observer.onFailure(this.family, error, retryInMs),
+    });
+  }
+
+  /** Begins to sync. To be called once Services and slices are complete. */
+  start(): void {
+    this.#loop.start();
+  }
+
+  /** Names a Service that changed, with the trigger time of the slice that did it, if any. */
+  touch(service: ObjectKey, triggerTime = ""): void {
+    this.#options.planner.touch(service);
+    if (triggerTime !== "") {
+      const times = this.#triggerTimes.get(service);
+      if (times === undefined) {
+        this.#triggerTimes.set(service, [triggerTime]);
+      } else {
+        times.push(triggerTime);
+      }
+    }
+    this.#request("changes");
+  }
+
+  /** The trigger times of a Service count no longer: a slice of it was removed. */
+  forgetTriggerTimes(service: ObjectKey): void {
+    this.#triggerTimes.delete(service);
+  }
+
+  /** Sets the node's zone; another zone may change every Service. */
+  setZone(zone: string): void {
+    if (this.#options.planner.setZone(zone)) {
+      this.#request("everything");
+    }
+  }
+
+  /** Asks for a sync that reads the kernel back. */
+  resync(): void {
+    this.#request("everything");
+  }
+
+  /** Runs a job between syncs. */
+  exclusively<T>(job: () => Promise<T>): Promise<T> {
+    return this.#loop.exclusively(job);
+  }
+
+  /** Lets the running sync finish and starts no other; the kernel keeps what it has. */
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+    this.#abort.abort();
+    await this.#options.backend.close();
+  }
+
+  #request(scope: SyncScope): void {
+    this.#options.observer.onQueued(this.family);
+    this.#loop.request(scope);
+  }
+
+  async #sync(scope: SyncScope): Promise<void> {
+    const { planner, backend, clock, observer } = this.#options;
+    const startedAt = clock.now();
+    observer.onSyncStart(this.family);
+    const times = this.#takeTriggerTimes();
+    try {
+      planner.setNodePorts(this.#options.readNodePorts());
+      const taken = planner.take();
+      this.#tellProblems(taken);
+      this.#unapplied = mergeChanges(this.#unapplied, taken);
+      const plannedAt = clock.now();
+      const report = await backend.sync(
+        planner.plan,
+        scope === "everything" ? "everything" : this.#unapplied,
+        this.#abort.signal,
+      );
+      const change = this.#unapplied;
+      this.#unapplied = noChange();
+      observer.onSynced({
+        family: this.family,
+        scope,
+        plan: planner.plan,
+        change,
+        report,
+        planMs: plannedAt - startedAt,
+        totalMs: clock.now() - startedAt,
+        triggerTimes: [...times.values()].flat(),
+      });
+    } catch (error) {
+      this.#restoreTriggerTimes(times);
+      throw error;
+    }
+  }
+
+  #tellProblems(taken: TakenChange): void {
+    for (const [service, problems] of taken.problems) {
+      this.#options.observer.onProblems(this.family, service, problems);
+    }
+  }
+
+  #takeTriggerTimes(): Map<ObjectKey, string[]> {
+    const times = new Map(this.#triggerTimes);
+    this.#triggerTimes.clear();
+    return times;
+  }
+
+  #restoreTriggerTimes(times: ReadonlyMap<ObjectKey, string[]>): void {
+    for (const [service, earlier] of times) {
+      this.#triggerTimes.set(service, [...earlier, ...(this.#triggerTimes.get(service) ?? [])]);
+    }
+  }
+}
+
+function noChange(): PlanChange {
+  return { services: new Set(), before: new Map(), node: false };
+}
+
+/** The change from before `first` to after `second`. */
+export function mergeChanges(first: PlanChange, second: PlanChange): PlanChange {
+  if (first.services.size === 0 && !first.node) {
+    return second;
+  }
+  const before = new Map(first.before);
+  for (const [service, plan] of second.before) {
+    // A Service that the first change already touched keeps the older plan, or the absence of one.
+    if (!first.services.has(service)) {
+      before.set(service, plan);
+    }
+  }
+  return {
+    services: new Set([...first.services, ...second.services]),
+    before,
+    node: first.node || second.node,
+  };
+}
