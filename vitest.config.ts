@@ -6,10 +6,16 @@
  */
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({
+const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts", "e2e/**/*.unit.test.ts"], testTimeout: 30_000 } },
+      {
+        test: {
+          name: "unit",
+          include: ["{src,scripts,bench}/**/*.test.ts", "e2e/**/*.unit.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: "e2e",
@@ -23,3 +29,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;

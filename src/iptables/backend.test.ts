@@ -10,7 +10,7 @@ import { IptablesBackend } from "./backend.ts";
 import type { RuleSettings } from "./settings.ts";
 import { FakeKernel } from "./testing.ts";
 
-const settings: RuleSettings = { layout: "lean", affinity: "recent", dropInvalid: true };
+const settings: RuleSettings = { layout: "lean", dropInvalid: true };
 
 /** A node: cluster, planner, backend and kernel together. */
 class Node {

@@ -14,13 +14,14 @@ import type { Family } from "../proxier/address.ts";
 import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend.ts";
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, PlanChange, ServicePlan } from "../proxier/plan.ts";
-import { renderEdit, renderRule } from "./builder/render.ts";
+import type { AffinityKeeper } from "./affinity-keeper.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { isOurs, KnownChains } from "./known-chains.ts";
+import { missingJumps } from "./missing-jumps.ts";
 import { type BatchInput, type LineOwner, RestoreBatch } from "./restore-batch.ts";
 import { isRestoreError, type RestoreError } from "./restore-error.ts";
 import type { RuleSettings } from "./settings.ts";
-import { canaryChain, firewallChain, firewallJumpRules, jumpRules } from "./static-rules.ts";
+import { canaryChain, firewallChain } from "./static-rules.ts";
 import type { WantedChain, WantedTable } from "./wanted-chain.ts";
 import { type RejectedService, type SharedRules, type UnwantedChain, WantedRules } from "./wanted-rules.ts";
 
@@ -58,15 +59,20 @@ export class IptablesBackend implements Backend {
   readonly family: Family;
   readonly #kernel: IptablesKernel;
   readonly #wanted: WantedRules;
+  readonly #affinity: AffinityKeeper | undefined;
+  /** Services that are to be written again though their plan is the same. */
+  readonly #restless = new Set<ObjectKey>();
   readonly #quarantine = new Map<ObjectKey, Quarantine>();
   readonly #undeletable = new Set<string>();
   /** Undefined when the kernel has to be read before anything is written. */
   #known: KnownChains | undefined;
 
-  constructor(node: NodePlan, settings: RuleSettings, kernel: IptablesKernel) {
+  /** @param affinity keeps the sets of Services that have outgrown the `recent` match; without it none does */
+  constructor(node: NodePlan, settings: RuleSettings, kernel: IptablesKernel, affinity?: AffinityKeeper) {
     this.family = node.family;
     this.#kernel = kernel;
-    this.#wanted = new WantedRules(node, settings);
+    this.#affinity = affinity;
+    this.#wanted = new WantedRules(node, settings, affinity);
   }
 
   async sync(plan: Plan, change: PlanChange | "everything"): Promise<SyncReport> {
@@ -93,20 +99,36 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  close(): Promise<void> {
-    return this.#kernel.close();
+  /**
+   * Looks for Services whose lists of clients are about to overflow.
+   *
+   * @returns those that want a sync now, to move to sets
+   */
+  findCrowded(): readonly ObjectKey[] {
+    const crowded = this.#affinity?.findCrowded() ?? [];
+    for (const service of crowded) {
+      this.#restless.add(service);
+    }
+    return crowded;
+  }
+
+  async close(): Promise<void> {
+    this.#affinity?.close();
+    await this.#kernel.close();
   }
 
   #changes(known: KnownChains, services: ReadonlySet<ObjectKey>): Round {
     const shared = (): SharedRules => this.#wanted.shared();
     const input = { first: [], shared, edits: { nat: [], filter: [] }, mangleChain: undefined };
-    return { full: false, known, before: undefined, services: [...services].sort(), input };
+    const touched = new Set([...services, ...this.#restless]);
+    return { full: false, known, before: undefined, services: [...touched].sort(), input };
   }
 
   async #everything(plan: Plan): Promise<Round> {
     const before = this.#known;
     this.#known = undefined;
     const known = await this.#kernel.read();
+    await this.#affinity?.readBack();
     const services = new Set([...plan.services.keys(), ...this.#wanted.services()]);
     return {
       full: true,
@@ -114,7 +136,7 @@ export class IptablesBackend implements Backend {
       before,
       services: [...services].sort(),
       input: {
-        first: this.#staticChains(known),
+        first: this.#wanted.staticChains(known.get("filter", firewallChain) !== undefined),
         shared: () => this.#allShared(known),
         edits: { nat: missingJumps(known, "nat"), filter: missingJumps(known, "filter") },
         mangleChain: known.hasMangleCanary ? undefined : canaryChain,
@@ -142,6 +164,8 @@ export class IptablesBackend implements Backend {
       throw error;
     }
     this.#known = known;
+    this.#restless.clear();
+    this.#affinity?.finish(round.full);
     const { rules, ...counts } = batch.counts;
     const table = (name: WantedTable) => ({ total: known.ruleCount(name), last: rules[name] });
     return {
@@ -198,7 +222,7 @@ export class IptablesBackend implements Backend {
     });
     const serviceChains = this.#fold(plan, services);
     const edits = { nat: [], filter: [] };
-    const first = this.#wanted.staticChains();
+    const first = this.#wanted.staticChains(true);
     const input = { first, serviceChains, shared: nothing, edits, mangleChain: undefined, bulk: true };
     try {
       await this.#send(batch.text(input));
@@ -218,22 +242,10 @@ export class IptablesBackend implements Backend {
     ];
   }
 
-  #staticChains(known: KnownChains): readonly WantedChain[] {
-    const chains = this.#wanted.staticChains();
-    if (
-      known.get("filter", firewallChain) !== undefined ||
-      chains.some((one) => one.name === firewallChain)
-    ) {
-      return chains;
-    }
-    // The jumps to it are there in any case; kubelet fills it.
-    return [...chains, { table: "filter", name: firewallChain, lines: [], owners: "" }];
-  }
-
   #allShared(known: KnownChains): SharedRules {
     const changed = this.#wanted.allDispatch();
     const wanted: Record<WantedTable, Set<string>> = { nat: new Set(), filter: new Set([firewallChain]) };
-    for (const { table, name } of [...this.#wanted.staticChains(), ...changed]) {
+    for (const { table, name } of [...this.#wanted.staticChains(true), ...changed]) {
       wanted[table].add(name);
     }
     const removed: UnwantedChain[] = [];
@@ -257,13 +269,6 @@ export class IptablesBackend implements Backend {
       .map(([service, { reason }]) => ({ service, reason }))
       .sort((a, b) => (a.service < b.service ? -1 : 1));
   }
-}
-
-/** Commands that put the missing jumps at the head of the built-in chains. */
-function missingJumps(known: KnownChains, table: WantedTable): readonly string[] {
-  return [...jumpRules, ...firewallJumpRules]
-    .filter((jump) => jump.table === table && !known.hasBuiltIn(table, renderRule(jump.from, jump.rule)))
-    .map((jump) => renderEdit({ operation: "insert", chain: jump.from, rule: jump.rule }));
 }
 
 function* chain<T>(...parts: readonly Iterable<T>[]): Iterable<T> {

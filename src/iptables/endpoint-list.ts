@@ -28,7 +28,7 @@ import type { Match, Rule, Target, TransportProtocol } from "./builder/rule.ts";
 import { addToSet, dnat, jump } from "./builder/targets.ts";
 import { endpointChainName, maxParts, partChainName } from "./chain-names.ts";
 import type { ServiceChain } from "./chain-set.ts";
-import type { RuleSettings } from "./settings.ts";
+import type { AffinityMechanism, RuleSettings } from "./settings.ts";
 
 /** Most rules of chance in one chain. */
 const listLimit = 16;
@@ -41,12 +41,15 @@ export class EndpointLists {
   readonly #family: Family;
   readonly #port: ServicePortPlan;
   readonly #settings: RuleSettings;
+  readonly #affinity: AffinityMechanism;
   readonly #transport: TransportProtocol;
 
-  constructor(family: Family, port: ServicePortPlan, settings: RuleSettings) {
+  /** @param affinity by which mechanism the port remembers clients, if it does */
+  constructor(family: Family, port: ServicePortPlan, settings: RuleSettings, affinity: AffinityMechanism) {
     this.#family = family;
     this.#port = port;
     this.#settings = settings;
+    this.#affinity = affinity;
     this.#transport = transportOf(port);
   }
 
@@ -77,7 +80,7 @@ export class EndpointLists {
   }
 
   get #usesSets(): boolean {
-    return this.#port.affinity !== undefined && this.#settings.affinity === "set";
+    return this.#port.affinity !== undefined && this.#affinity === "set";
   }
 
   /** @param entry the list's entry chain, by which parts are named */

@@ -36,11 +36,20 @@ import { accept, drop, jump, reject } from "./builder/targets.ts";
 import { servicePortHash } from "./chain-names.ts";
 import type { DispatchName, ServiceChain, ServiceEntry, ServiceRules } from "./chain-set.ts";
 import { EndpointLists, markMasqueradeChain, transportOf } from "./endpoint-list.ts";
-import type { RuleSettings } from "./settings.ts";
+import type { AffinityMechanism, RuleSettings } from "./settings.ts";
 
-/** Rules of one Service. */
-export function serviceRules(service: ServicePlan, node: NodePlan, settings: RuleSettings): ServiceRules {
-  const ports = service.ports.map((port) => new PortRules(port, node, settings));
+/**
+ * Rules of one Service.
+ *
+ * @param affinity by which mechanism its ports remember clients, if they do
+ */
+export function serviceRules(
+  service: ServicePlan,
+  node: NodePlan,
+  settings: RuleSettings,
+  affinity: AffinityMechanism,
+): ServiceRules {
+  const ports = service.ports.map((port) => new PortRules(port, node, settings, affinity));
   const health = service.health === undefined ? [] : [healthEntry(service.key, service.health.port)];
   return {
     chains: ports.flatMap((port) => port.chains()),
@@ -86,15 +95,15 @@ const frontendComment = {
 class PortRules {
   readonly #port: ServicePortPlan;
   readonly #node: NodePlan;
-  readonly #settings: RuleSettings;
+  readonly #lists: EndpointLists;
   readonly #hash: string;
   readonly #internal: readonly Frontend[];
   readonly #external: readonly Frontend[];
 
-  constructor(port: ServicePortPlan, node: NodePlan, settings: RuleSettings) {
+  constructor(port: ServicePortPlan, node: NodePlan, settings: RuleSettings, affinity: AffinityMechanism) {
     this.#port = port;
     this.#node = node;
-    this.#settings = settings;
+    this.#lists = new EndpointLists(node.family, port, settings, affinity);
     this.#hash = servicePortHash(port.displayName, port.protocol);
     this.#internal = port.frontends.filter((one) => one.kind === "ClusterIP");
     this.#external = port.frontends.filter((one) => one.kind !== "ClusterIP");
@@ -102,13 +111,12 @@ class PortRules {
 
   /** What is jumped to comes first: endpoints, lists, and what leads to the lists. */
   chains(): readonly ServiceChain[] {
-    const lists = new EndpointLists(this.#node.family, this.#port, this.#settings);
     const pools = (["cluster", "local"] as const).filter((pool) => this.#uses(pool));
     const endpoints = new Map(pools.flatMap((pool) => this.#port[pool]).map((one) => [one.target, one]));
     return [
-      ...lists.endpointChains([...endpoints.values()]),
+      ...this.#lists.endpointChains([...endpoints.values()]),
       ...pools.flatMap((pool) =>
-        lists.spread(this.#poolChain(pool), this.#clusterIPMasquerade(pool), this.#port[pool]),
+        this.#lists.spread(this.#poolChain(pool), this.#clusterIPMasquerade(pool), this.#port[pool]),
       ),
       ...this.#externalChains(),
     ];

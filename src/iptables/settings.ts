@@ -18,7 +18,6 @@ export type AffinityMechanism = "recent" | "set";
 /** What the renderer needs to know besides the Plan. */
 export interface RuleSettings {
   readonly layout: Layout;
-  readonly affinity: AffinityMechanism;
   /** Whether packets that conntrack calls INVALID are dropped when forwarded: unless `nf_conntrack_tcp_be_liberal` is set. */
   readonly dropInvalid: boolean;
 }

@@ -8,12 +8,13 @@
  */
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
+import type { AffinityKeeper } from "./affinity-keeper.ts";
 import { renderRule } from "./builder/render.ts";
 import type { ServiceEntry, ServiceRules } from "./chain-set.ts";
 import { DispatchChains } from "./dispatch-chains.ts";
 import { serviceRules } from "./service-rules.ts";
 import type { RuleSettings } from "./settings.ts";
-import { staticChains } from "./static-rules.ts";
+import { firewallChain, staticChains } from "./static-rules.ts";
 import type { WantedChain, WantedTable } from "./wanted-chain.ts";
 
 /** A chain that is no longer wanted. */
@@ -49,15 +50,18 @@ export class WantedRules {
   readonly #settings: RuleSettings;
   readonly #records = new Map<ObjectKey, ServiceRecord>();
   readonly #dispatch: DispatchChains;
+  readonly #affinity: AffinityKeeper | undefined;
   #node: NodePlan;
   #nodeTold: NodePlan | undefined;
   #removed: UnwantedChain[] = [];
   /** Number of Services that want a chain; part chains and endpoint chains never have two, but nothing depends on it. */
   readonly #owners = new Map<string, ObjectKey>();
 
-  constructor(node: NodePlan, settings: RuleSettings) {
+  /** @param affinity told of every Service before its chains are given out, and when it is gone; `recent` without it */
+  constructor(node: NodePlan, settings: RuleSettings, affinity?: AffinityKeeper) {
     this.#node = node;
     this.#settings = settings;
+    this.#affinity = affinity;
     this.#dispatch = new DispatchChains(node);
   }
 
@@ -93,6 +97,7 @@ export class WantedRules {
       const chains = service === undefined ? [] : this.#tryFold(service, onRejected);
       if (chains === undefined || service === undefined) {
         this.#replace(key, { chains: [], entries: [] });
+        this.#affinity?.forget(key);
       } else {
         yield* chains;
       }
@@ -106,7 +111,7 @@ export class WantedRules {
     if (this.#nodeTold !== this.#node) {
       const root = this.#dispatch.servicesRoot();
       const known = chains.some((chain) => chain.table === root?.table && chain.name === root.name);
-      chains.push(...this.staticChains(), ...(root === undefined || known ? [] : [root]));
+      chains.push(...this.staticChains(true), ...(root === undefined || known ? [] : [root]));
       this.#nodeTold = this.#node;
     }
     // A chain that one Service gave up may have become another one's meanwhile.
@@ -121,14 +126,23 @@ export class WantedRules {
     return this.#dispatch.all();
   }
 
-  /** Chains that do not depend on Services. Those of Services jump to some of them. */
-  staticChains(): readonly WantedChain[] {
-    return staticChains(this.#node, this.#settings).map((chain) => ({
-      table: chain.table,
-      name: chain.name,
-      lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
-      owners: "",
-    }));
+  /**
+   * Chains that do not depend on Services. Those of Services jump to some of them.
+   *
+   * @param firewallExists whether the chain that is shared with kubelet is there; jumps lead to it in any case
+   */
+  staticChains(firewallExists: boolean): readonly WantedChain[] {
+    const chains = staticChains(this.#node, this.#settings).map(
+      (chain): WantedChain => ({
+        table: chain.table,
+        name: chain.name,
+        lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
+        owners: "",
+      }),
+    );
+    return firewallExists || chains.some((chain) => chain.name === firewallChain)
+      ? chains
+      : [...chains, { table: "filter", name: firewallChain, lines: [], owners: "" }];
   }
 
   #tryFold(
@@ -136,7 +150,8 @@ export class WantedRules {
     onRejected: (rejected: RejectedService) => void,
   ): readonly WantedChain[] | undefined {
     try {
-      const rules = serviceRules(service, this.#node, this.#settings);
+      const affinity = this.#affinity?.mechanism(service) ?? "recent";
+      const rules = serviceRules(service, this.#node, this.#settings, affinity);
       const chains = rules.chains.map(
         (chain): WantedChain => ({
           table: "nat",
@@ -145,6 +160,7 @@ export class WantedRules {
           owners: service.key,
         }),
       );
+      this.#affinity?.prepare(service);
       this.#replace(service.key, rules);
       return chains;
     } catch (error) {

@@ -29,6 +29,12 @@ export interface Claimant {
   readonly service: string;
 }
 
+/** A claim as one Service has entered it. */
+export interface HeldClaim {
+  readonly key: string;
+  readonly displayName: string;
+}
+
 /** Everything a service port asks for, in order of precedence within the port. */
 export function claimsOf(port: ServicePort): Claim[] {
   const claims = new Map<string, Claim>();
@@ -51,7 +57,7 @@ export function claimsOf(port: ServicePort): Claim[] {
   return [...claims.values()];
 }
 
-/** `TCP 10.96.0.1:80`; a NodePort is claimed on every address of the node. */
+/** `TCP 10.96.0.1 80`, or `TCP node 30080`: a NodePort is claimed on every address of the node. */
 export function claimKey(protocol: Protocol, address: Address | undefined, port: number): string {
   return `${protocol} ${address ?? "node"} ${port}`;
 }
@@ -64,6 +70,20 @@ export function describeClaim(
   return claim.address === undefined
     ? `node port ${claim.port}/${protocol}`
     : `${claim.address} port ${claim.port}/${protocol}`;
+}
+
+/** What a Service asks for no longer, and what it did not ask for before. */
+export function claimChanges(
+  held: readonly HeldClaim[],
+  wanted: readonly HeldClaim[],
+): { readonly withdrawn: readonly HeldClaim[]; readonly entered: readonly HeldClaim[] } {
+  const identity = (claim: HeldClaim): string => `${claim.displayName} ${claim.key}`;
+  const before = new Set(held.map(identity));
+  const after = new Set(wanted.map(identity));
+  return {
+    withdrawn: held.filter((claim) => !after.has(identity(claim))),
+    entered: wanted.filter((claim) => !before.has(identity(claim))),
+  };
 }
 
 /** All claims of one family. Answers who wins, and who is affected when claims come and go. */

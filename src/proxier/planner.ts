@@ -11,7 +11,14 @@
  *
  * @module
  */
-import { type Claim, ClaimRegistry, claimsOf, describeClaim } from "./claims.ts";
+import {
+  type Claim,
+  ClaimRegistry,
+  claimChanges,
+  claimsOf,
+  describeClaim,
+  type HeldClaim,
+} from "./claims.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import { sliceProblems } from "./endpoint-slices.ts";
 import type { ObjectKey, Problem } from "./objects.ts";
@@ -40,7 +47,7 @@ export class FamilyPlanner {
   readonly #settings: PlannerSettings;
   readonly #state: ClusterState;
   readonly #plans = new Map<ObjectKey, ServicePlan>();
-  /** Claims by Service, as last entered into the registry: `claim key`, `display name`. */
+  /** Claims by Service, as last entered into the registry. */
   readonly #held = new Map<ObjectKey, readonly HeldClaim[]>();
   readonly #claims = new ClaimRegistry();
   readonly #touched = new Set<ObjectKey>();
@@ -152,15 +159,12 @@ export class FamilyPlanner {
     const wanted = ports.flatMap((port) =>
       claimsOf(port).map((claim) => ({ key: claim.key, displayName: port.displayName })),
     );
-    for (const claim of held) {
-      if (!wanted.some((one) => sameClaim(one, claim))) {
-        this.#touchOwners(this.#claims.remove(claim.key, claim.displayName));
-      }
+    const { withdrawn, entered } = claimChanges(held, wanted);
+    for (const claim of withdrawn) {
+      this.#touchOwners(this.#claims.remove(claim.key, claim.displayName));
     }
-    for (const claim of wanted) {
-      if (!held.some((one) => sameClaim(one, claim))) {
-        this.#touchOwners(this.#claims.add(claim.key, { displayName: claim.displayName, service: key }));
-      }
+    for (const claim of entered) {
+      this.#touchOwners(this.#claims.add(claim.key, { displayName: claim.displayName, service: key }));
     }
     if (wanted.length === 0) {
       this.#held.delete(key);
@@ -203,21 +207,12 @@ export class FamilyPlanner {
   }
 }
 
-interface HeldClaim {
-  readonly key: string;
-  readonly displayName: string;
-}
-
 const claimFields = {
   ClusterIP: "spec.clusterIP",
   ExternalIP: "spec.externalIPs",
   LoadBalancer: "status.loadBalancer.ingress",
   NodePort: "spec.ports[].nodePort",
 } as const;
-
-function sameClaim(a: HeldClaim, b: HeldClaim): boolean {
-  return a.key === b.key && a.displayName === b.displayName;
-}
 
 function lostClaim(key: ObjectKey, claim: Claim, port: ServicePort, winner: string): Problem {
   return {

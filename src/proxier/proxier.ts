@@ -22,7 +22,7 @@ export interface ProxierObserver {
   /** A sync succeeded. */
   onSynced(outcome: SyncOutcome): void;
   /** A sync failed; it is repeated. */
-  onFailure(family: Family, error: unknown, retryInMs: number): void;
+  onFailure(failure: SyncFailure): void;
   /** What is wrong with a Service now; replaces what was said before. */
   onProblems(family: Family, service: ObjectKey, problems: readonly Problem[]): void;
 }
@@ -42,6 +42,15 @@ export interface SyncOutcome {
   readonly triggerTimes: readonly string[];
 }
 
+/** A failed sync. */
+export interface SyncFailure {
+  readonly family: Family;
+  readonly scope: SyncScope;
+  readonly error: unknown;
+  readonly totalMs: number;
+  readonly retryInMs: number;
+}
+
 /** Parts and settings of a proxier. */
 export interface ProxierOptions {
   readonly planner: FamilyPlanner;
@@ -53,6 +62,9 @@ export interface ProxierOptions {
   readonly readNodePorts: () => NodePortAddresses;
 }
 
+/** As many trigger times of a Service are kept, the oldest: while nothing can be written they would grow without end. */
+const triggerTimeLimit = 100;
+
 /** One family. */
 export class Proxier {
   readonly family: Family;
@@ -60,6 +72,9 @@ export class Proxier {
   readonly #loop: SyncLoop;
   readonly #abort = new AbortController();
   readonly #triggerTimes = new Map<ObjectKey, string[]>();
+  #started = false;
+  /** The sync that ran last. */
+  #attempt: Pick<SyncFailure, "scope" | "totalMs"> = { scope: "everything", totalMs: 0 };
   /** Changes taken from the planner whose sync has not succeeded yet. */
   #unapplied: PlanChange = noChange();
 
@@ -70,13 +85,18 @@ export class Proxier {
       ...options.intervals,
       clock: options.clock,
       sync: (scope) => this.#sync(scope),
-      onFailure: (error, retryInMs) => options.observer.onFailure(this.family, error, retryInMs),
+      onFailure: (error, retryInMs) =>
+        options.observer.onFailure({ family: this.family, error, retryInMs, ...this.#attempt }),
     });
   }
 
   /** Begins to sync. To be called once Services and slices are complete. */
   start(): void {
-    this.#loop.start();
+    if (!this.#started) {
+      this.#started = true;
+      this.#request("everything");
+      this.#loop.start();
+    }
   }
 
   /** Names a Service that changed, with the trigger time of the slice that did it, if any. */
@@ -86,7 +106,7 @@ export class Proxier {
       const times = this.#triggerTimes.get(service);
       if (times === undefined) {
         this.#triggerTimes.set(service, [triggerTime]);
-      } else {
+      } else if (times.length < triggerTimeLimit) {
         times.push(triggerTime);
       }
     }
@@ -122,9 +142,12 @@ export class Proxier {
     await this.#options.backend.close();
   }
 
+  /** What comes before the start waits for the API server, not for this proxier: it does not count as queued. */
   #request(scope: SyncScope): void {
-    this.#options.observer.onQueued(this.family);
-    this.#loop.request(scope);
+    if (this.#started) {
+      this.#options.observer.onQueued(this.family);
+      this.#loop.request(scope);
+    }
   }
 
   async #sync(scope: SyncScope): Promise<void> {
@@ -156,6 +179,7 @@ export class Proxier {
         triggerTimes: [...times.values()].flat(),
       });
     } catch (error) {
+      this.#attempt = { scope, totalMs: clock.now() - startedAt };
       this.#restoreTriggerTimes(times);
       throw error;
     }
@@ -175,7 +199,8 @@ export class Proxier {
 
   #restoreTriggerTimes(times: ReadonlyMap<ObjectKey, string[]>): void {
     for (const [service, earlier] of times) {
-      this.#triggerTimes.set(service, [...earlier, ...(this.#triggerTimes.get(service) ?? [])]);
+      const all = [...earlier, ...(this.#triggerTimes.get(service) ?? [])];
+      this.#triggerTimes.set(service, all.slice(0, triggerTimeLimit));
     }
   }
 }

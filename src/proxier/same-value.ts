@@ -25,12 +25,13 @@ export function sameValue(a: unknown, b: unknown): boolean {
 
 function sameRecord(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
   for (const key in a) {
-    if (!sameValue(a[key], b[key])) {
+    // What every object inherits (`constructor`, `toString`) is no value of either.
+    if (!sameValue(a[key], Object.hasOwn(b, key) ? b[key] : undefined)) {
       return false;
     }
   }
   for (const key in b) {
-    if (b[key] !== undefined && !(key in a)) {
+    if (b[key] !== undefined && !Object.hasOwn(a, key)) {
       return false;
     }
   }

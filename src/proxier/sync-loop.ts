@@ -100,6 +100,8 @@ export class SyncLoop {
 
   #enqueue(): void {
     this.#running = true;
+    // Nobody asked: the greatest interval is over. Not asked of the clock again, whose timers may be a moment early.
+    this.#everything ||= !this.#requested;
     // The job never rejects: failures are handled inside.
     void this.#queue.add(() => this.#run());
   }

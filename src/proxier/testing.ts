@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { type Address, parseAddress } from "./address.ts";
+import { type Address, type Cidr, joinHostPort, parseAddress, parseCidr } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import { ClusterState } from "./cluster-state.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type {
   EndpointSliceObject,
   ServiceObject,
@@ -14,6 +15,7 @@ import type {
   SlicePortObject,
   WatchedObject,
 } from "./objects.ts";
+import type { Route, ServicePlan, ServicePortPlan } from "./plan.ts";
 import { FamilyPlanner, type PlannerSettings } from "./planner.ts";
 import { objectKey } from "./service-port.ts";
 
@@ -22,6 +24,15 @@ export function address(text: string): Address {
   const parsed = parseAddress(text);
   if (parsed === undefined) {
     throw new TypeError(`Cannot use ${JSON.stringify(text)} in a test: not an address`);
+  }
+  return parsed;
+}
+
+/** A network, for literals that are known to be good. */
+export function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) {
+    throw new TypeError(`Cannot use ${JSON.stringify(text)} in a test: not a CIDR`);
   }
   return parsed;
 }
@@ -100,15 +111,39 @@ export function slice(
   };
 }
 
+/** What becomes of {@link endpoint} with {@link slicePort}: ready, on another node. */
+export function mergedEndpoint(ip: string, fields: Partial<Endpoint> = {}): Endpoint {
+  return {
+    address: address(ip),
+    port: 8080,
+    target: joinHostPort(address(ip), 8080),
+    isLocal: false,
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: "elsewhere",
+    zone: "",
+    zoneHints: [],
+    nodeHints: [],
+    ...fields,
+  };
+}
+
+/** Conditions of an endpoint that is terminating but still serves. */
+export const leaving = { ready: false, serving: true, terminating: true } as const;
+
+/** Conditions of an endpoint that can take nothing. */
+export const broken = { ready: false, serving: false, terminating: false } as const;
+
+/** Where an endpoint is when it is on the node of {@link plannerSettings}. */
+export const here = { nodeName: "here" } as const;
+
 /** Settings of an IPv4 planner on node `here` with pods in 10.244.0.0/16. */
 export function plannerSettings(fields: Partial<PlannerSettings> = {}): PlannerSettings {
   return {
     family: "IPv4",
     nodeName: "here",
-    detector: {
-      kind: "cidr",
-      cidr: { family: "IPv4", address: address("10.244.0.0"), prefix: 16, text: "10.244.0.0/16" },
-    },
+    detector: { kind: "cidr", cidr: cidr("10.244.0.0/16") },
     masqueradeAll: false,
     masqueradeMark: 0x4000,
     nodeAddress: address("192.168.0.2"),
@@ -117,13 +152,31 @@ export function plannerSettings(fields: Partial<PlannerSettings> = {}): PlannerS
   };
 }
 
+/** Who sends a packet: a pod that the detector knows, this node itself, or anybody else. */
+export type Sender = "pod" | "node" | "outside";
+
+/** What the first route that matches does to the sender's packets, e.g. `local`, `cluster masquerade`, `drop`. */
+export function fate(routes: readonly Route[], sender: Sender): string {
+  const verdict = routes.find(({ from }) => from === "any" || from === sender)?.verdict;
+  if (verdict === undefined) {
+    return "no route";
+  }
+  if (verdict.kind !== "forward") {
+    return verdict.kind;
+  }
+  const { pool, masquerade } = verdict;
+  const translated = masquerade === "always" || (masquerade === "unless-pod" && sender !== "pod");
+  return translated ? `${pool} masquerade` : pool;
+}
+
 /** A state and a planner fed together. */
 export class PlannedCluster {
-  readonly state: ClusterState = new ClusterState();
+  readonly state: ClusterState;
   readonly planner: FamilyPlanner;
 
-  constructor(fields: Partial<PlannerSettings> = {}) {
-    this.planner = new FamilyPlanner(plannerSettings(fields), this.state);
+  constructor(fields: Partial<PlannerSettings> = {}, state: ClusterState = new ClusterState()) {
+    this.state = state;
+    this.planner = new FamilyPlanner(plannerSettings(fields), state);
   }
 
   /** Adds or replaces objects. */
@@ -147,6 +200,23 @@ export class PlannedCluster {
       this.#touch(object.kind === "Service" ? this.state.removeService(key) : this.state.removeSlice(key));
     }
     return this;
+  }
+
+  /** Folds everything in and returns what is planned for a Service. */
+  service(key = "ns/web"): ServicePlan | undefined {
+    this.planner.take();
+    return this.planner.plan.services.get(key);
+  }
+
+  /** Folds everything in and returns what is planned for a Service's only port, or for the one of that name. */
+  port(key = "ns/web", name?: string): ServicePortPlan {
+    const ports = this.service(key)?.ports ?? [];
+    const found = ports.filter((one) => name === undefined || one.displayName === `${key}:${name}`);
+    const [first] = found;
+    if (first === undefined || found.length > 1) {
+      throw new TypeError(`Cannot pick one port of ${key}: ${found.length} of ${ports.length} match`);
+    }
+    return first;
   }
 
   #touch(keys: readonly string[]): void {

@@ -74,27 +74,35 @@ export function range(first: number, last: number): PortRange {
   return { first, last };
 }
 
-/** `-p tcp -m tcp` without ports: any packet of the protocol, with the module loaded. */
-export function anyPort(transport: TransportProtocol): PortsMatch {
-  return { kind: "ports", protocol: transport };
+/** `-p tcp -m tcp`, with `--sport` and `--dport` as given; without them any packet of the protocol. */
+export function ports(
+  transport: TransportProtocol,
+  ranges: { readonly source?: number | PortRange; readonly destination?: number | PortRange } = {},
+): PortsMatch {
+  return {
+    kind: "ports",
+    protocol: transport,
+    ...(ranges.source === undefined ? {} : { source: rangeOf(ranges.source) }),
+    ...(ranges.destination === undefined ? {} : { destination: rangeOf(ranges.destination) }),
+  };
 }
 
 /** `-p tcp -m tcp --dport`. */
 export function dport(transport: TransportProtocol, port: number | PortRange): PortsMatch {
-  return { kind: "ports", protocol: transport, destination: rangeOf(port) };
+  return ports(transport, { destination: port });
 }
 
 /** `-p tcp -m tcp --sport`. */
 export function sport(transport: TransportProtocol, port: number | PortRange): PortsMatch {
-  return { kind: "ports", protocol: transport, source: rangeOf(port) };
+  return ports(transport, { source: port });
 }
 
 /** `-m multiport`: any of the ports. Needs {@link protocol} beside it. */
 export function multiport(
   side: MultiportMatch["side"],
-  ...ports: readonly (number | PortRange)[]
+  ...anyOf: readonly (number | PortRange)[]
 ): MultiportMatch {
-  return { kind: "multiport", side, ranges: ports.map(rangeOf) };
+  return { kind: "multiport", side, ranges: anyOf.map(rangeOf) };
 }
 
 /** `-m comment`. */

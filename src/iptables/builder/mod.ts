@@ -21,7 +21,6 @@ export {
 } from "./address.ts";
 export { type BpfInstruction, parseBytecode, runBpf, sourceEqualsDestination } from "./bpf.ts";
 export {
-  anyPort,
   bpf,
   comment,
   ctstate,
@@ -37,6 +36,7 @@ export {
   not,
   oneIn,
   outInterface,
+  ports,
   probability,
   protocol,
   type RecentLookup,

@@ -67,6 +67,12 @@ function renderBody(rule: Rule): string {
         protocol = only(match, protocol, ` -p ${match.protocol}`);
         modules += renderModule(match);
         break;
+      case "recent":
+        if (match.action === "set") {
+          checkRecentSet(rule.matches);
+        }
+        modules += renderModule(match);
+        break;
       default:
         modules += renderModule(match);
     }
@@ -83,6 +89,28 @@ function only(match: Match, before: string, text: string): string {
     );
   }
   return text;
+}
+
+function checkRecentSet(matches: readonly Match[]): void {
+  if (hasRecentSetClash(matches)) {
+    throw new RangeError(
+      "Cannot render rule: recent --set behind recent and set: iptables would take it for an option of set; move it ahead",
+    );
+  }
+}
+
+/**
+ * Whether iptables misunderstands a `recent --set` among the matches.
+ *
+ * An option belongs to the module that was loaded last among those that know it, and naming a module again does not load it
+ * again. The set module still knows `--set`, a former name of `--match-set`: it gets a `--set` that follows
+ * `-m recent … -m set …`, also behind another `-m recent`.
+ */
+export function hasRecentSetClash(matches: readonly Match[]): boolean {
+  const firstRecent = matches.findIndex(({ kind }) => kind === "recent");
+  const firstSet = matches.findIndex(({ kind }) => kind === "set");
+  const lastRecording = matches.findLastIndex((match) => match.kind === "recent" && match.action === "set");
+  return firstRecent < firstSet && firstSet < lastRecording;
 }
 
 function renderAddress(option: string, match: AddressMatch): string {

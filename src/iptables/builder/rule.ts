@@ -133,7 +133,10 @@ export interface ConntrackMatch {
   readonly negated?: true;
 }
 
-/** `-m addrtype` for one side of the packet. */
+/**
+ * `-m addrtype` for one side of the packet. In IPv6 the kernel knows UNSPEC, UNICAST, LOCAL, ANYCAST, MULTICAST and
+ * UNREACHABLE only and refuses rules with others.
+ */
 export interface AddressTypeMatch {
   readonly kind: "addrtype";
   readonly side: Side;

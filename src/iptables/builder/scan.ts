@@ -10,6 +10,8 @@
  * @module
  */
 
+const tableLine = /^\*\w+$/;
+
 /** A command other than `-A`; only restore input has them. */
 const otherCommand = /^-[A-Z] /;
 
@@ -99,7 +101,12 @@ function visitLine(
   if (first === undefined || first === "#") {
     return table;
   }
-  if (first === "*" && table === undefined) {
+  if (tableLine.test(line)) {
+    if (table !== undefined) {
+      throw new SyntaxError(
+        `Cannot read line ${lineNumber} of the dump: ${line} before the COMMIT of ${table}`,
+      );
+    }
     visitor.table?.(line.slice(1));
     return line.slice(1);
   }

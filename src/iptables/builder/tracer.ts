@@ -195,24 +195,24 @@ function matchRule(
   rule: Rule,
   branch: Branch,
 ): { readonly matched: Branch | undefined; readonly passed: readonly Branch[] } {
-  const chances = rule.matches.map((match) => evaluate(match, branch, walk.node));
-  if (chances.includes(undefined)) {
-    return { matched: undefined, passed: [chances.includes(0) ? branch : skip(walk, chain, rule, branch)] };
-  }
   const passed: Branch[] = [];
   let matched = branch;
+  let unknown = false;
   for (const match of rule.matches) {
-    // Once more, now with what the matches before it noted.
-    const chance = evaluate(match, matched, walk.node) ?? 0;
+    const chance = evaluate(match, matched, walk.node);
+    if (chance === 0) {
+      return { matched: undefined, passed: unknown ? [branch] : [...passed, matched] };
+    }
+    unknown ||= chance === undefined;
+    if (chance === undefined || unknown) {
+      continue;
+    }
     if (chance < 1) {
       passed.push({ ...matched, probability: matched.probability * (1 - chance) });
     }
-    if (chance === 0) {
-      return { matched: undefined, passed };
-    }
     matched = noteMatch(match, { ...matched, probability: matched.probability * chance });
   }
-  return { matched, passed };
+  return unknown ? { matched: undefined, passed: [skip(walk, chain, rule, branch)] } : { matched, passed };
 }
 
 /** Side effects of a match that is true. */

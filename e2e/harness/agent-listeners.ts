@@ -1,0 +1,121 @@
+/**
+ * The serving half of the agent: TCP and UDP ports that answer everything with who was asked, and by whom.
+ *
+ * A TCP connection is greeted when it is accepted and again for each line it sends; a datagram is answered with one.
+ *
+ * @module
+ */
+import { createSocket, type Socket as DatagramSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import type { Endpoint, Greeting, ListenRequest } from "./agent-protocol.ts";
+
+/** An address as the rest of the world writes it: a dual-stack socket shows IPv4 peers as `::ffff:10.0.0.1`. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+}
+
+interface Listener {
+  close(): void;
+}
+
+/** The ports that one agent serves, by the name it gives itself. */
+export class Listeners {
+  readonly #server: string;
+  readonly #open = new Map<string, Listener>();
+
+  constructor(server: string) {
+    this.#server = server;
+  }
+
+  /** Starts serving. Rejects for a port that is taken; the ports before it stay open. */
+  async listen(request: ListenRequest): Promise<void> {
+    for (const port of request.tcp ?? []) {
+      this.#open.set(keyOf("TCP", port, request), await this.#listenTcp(port, request.address));
+    }
+    for (const port of request.udp ?? []) {
+      const families = request.address === undefined ? ["0.0.0.0", "::"] : [request.address];
+      const sockets = await Promise.all(families.map((address) => this.#listenUdp(port, address)));
+      this.#open.set(keyOf("UDP", port, request), {
+        close: () => {
+          for (const socket of sockets) socket.close();
+        },
+      });
+    }
+  }
+
+  /** Stops serving and breaks what is connected. */
+  unlisten(request: ListenRequest): void {
+    const keys = [
+      ...(request.tcp ?? []).map((port) => keyOf("TCP", port, request)),
+      ...(request.udp ?? []).map((port) => keyOf("UDP", port, request)),
+    ];
+    for (const key of keys) {
+      const listener = this.#open.get(key);
+      if (listener === undefined) throw new RangeError(`Cannot stop listening: ${key} is not served`);
+      this.#open.delete(key);
+      listener.close();
+    }
+  }
+
+  async #listenTcp(port: number, address: string | undefined): Promise<Listener> {
+    const connections = new Set<Socket>();
+    const server: Server = createServer({ noDelay: true }, (socket) => {
+      connections.add(socket);
+      socket.once("close", () => connections.delete(socket));
+      socket.on("error", () => socket.destroy());
+      // The peer may have reset the connection before it was accepted, and then has no address any more.
+      if (socket.remoteAddress === undefined || socket.localAddress === undefined) return;
+      const greeting = this.#greeting(
+        { ip: socket.remoteAddress, port: socket.remotePort ?? 0 },
+        { ip: socket.localAddress, port },
+      );
+      socket.write(greeting);
+      socket.on("data", (data) => socket.write(greeting.repeat(countLines(data))));
+    });
+    server.listen({ port, backlog: 1024, ...(address === undefined ? {} : { host: address }) });
+    await once(server, "listening");
+    return {
+      close: () => {
+        server.close();
+        for (const socket of connections) socket.resetAndDestroy();
+      },
+    };
+  }
+
+  async #listenUdp(port: number, address: string): Promise<DatagramSocket> {
+    const v6 = address.includes(":");
+    const socket = createSocket({ type: v6 ? "udp6" : "udp4", ipv6Only: v6 });
+    socket.on("message", (_, peer) => {
+      socket.send(
+        this.#greeting({ ip: peer.address, port: peer.port }, { ip: address, port }),
+        peer.port,
+        peer.address,
+      );
+    });
+    socket.bind(port, address);
+    await once(socket, "listening");
+    // Only now, so that a port that is taken rejects above. An ICMP error for an answer is the client's affair.
+    socket.on("error", () => undefined);
+    return socket;
+  }
+
+  #greeting(from: Endpoint, to: Endpoint): string {
+    const greeting: Greeting = {
+      server: this.#server,
+      from: { ip: plainAddress(from.ip), port: from.port },
+      to: { ip: plainAddress(to.ip), port: to.port },
+    };
+    return `${JSON.stringify(greeting)}\n`;
+  }
+}
+
+function keyOf(protocol: string, port: number, request: ListenRequest): string {
+  return `${protocol} ${request.address ?? "*"}:${port}`;
+}
+
+function countLines(data: Buffer): number {
+  let lines = 0;
+  for (const byte of data) if (byte === 0x0a) lines += 1;
+  return lines;
+}

@@ -1,0 +1,98 @@
+#!/bin/bash
+# Installs what this checkout needs and the machine lacks: the Debian packages of debian-packages.txt, and the npm
+# packages of package-lock.json, Node 24 among them. Where nothing is missing it says nothing and takes no time, so
+# that every make target that runs something can start with it.
+#
+# exit: 0 all is there; 1 something could not be installed, and standard error says what.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+log=.cache/setup.log
+
+say() { echo "setup: $*"; }
+
+fail() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+# The list without comments: on each line one name, or several of which one will do.
+wanted() { sed -e 's/#.*//' -e 's/|/ /g' -e '/^ *$/d' scripts/debian-packages.txt; }
+
+# The lines of the list of which nothing is present.
+missing() {
+  local installed line name
+  # shellcheck disable=SC2046 # split into names
+  installed=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' $(wanted) 2>/dev/null || true)
+  while read -r line; do
+    for name in $line; do
+      if command -v "$name" >/dev/null || grep -qx "installed $name" <<<"$installed"; then
+        continue 2
+      fi
+    done
+    echo "$line"
+  done < <(wanted)
+}
+
+# The first of the names given that a package source offers.
+offered() {
+  local name
+  for name; do
+    if apt-cache policy "$name" | grep -q '^ *Candidate: [^(]'; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "No package source offers $*" >>"$log"
+  return 1
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$log" 2>&1
+}
+
+# Installs one name of each line given.
+install_one_of_each() {
+  local line name names=()
+  for line; do
+    # shellcheck disable=SC2086 # split into names
+    name=$(offered $line) || return
+    names+=("$name")
+  done
+  apt install --yes --no-install-recommends "${names[@]}"
+}
+
+install_debian_packages() {
+  local lines
+  mapfile -t lines < <(missing)
+  [ ${#lines[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "this is no Debian machine; install by its own means: ${lines[*]}"
+  [ "$(id -u)" -eq 0 ] || fail "only root can install the Debian packages that are missing: ${lines[*]}"
+  say "installing Debian packages: ${lines[*]}"
+  : >"$log"
+  # A fresh machine has no lists of packages, and the lists of an old one name files that are gone by now.
+  install_one_of_each "${lines[@]}" || { apt update && install_one_of_each "${lines[@]}"; } || {
+    tail -n 20 "$log" >&2
+    fail "cannot install the Debian packages ${lines[*]} (all of apt's output: $log)"
+  }
+}
+
+# npm writes node_modules/.package-lock.json last of all, so it is missing after an install that broke off, and older
+# than package-lock.json once a pull or a merge has changed that. The programs are missing after `npm ci --omit=dev`.
+install_npm_packages() {
+  if [ -x node_modules/.bin/node ] && [ -x node_modules/.bin/vitest ] &&
+    [ node_modules/.package-lock.json -nt package-lock.json ]; then
+    return
+  fi
+  command -v npm >/dev/null || fail "npm is not installed"
+  say "installing npm packages"
+  # What has an install script brings its binary ready-made as well, so no script need run.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >"$log" 2>&1 || {
+    cat "$log" >&2
+    fail "npm ci failed"
+  }
+}
+
+mkdir -p .cache
+install_debian_packages
+install_npm_packages

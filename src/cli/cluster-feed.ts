@@ -1,0 +1,155 @@
+/**
+ * Feed: takes what a source delivers into the cluster state and names the Services touched to the proxiers.
+ *
+ * Pure. Before the proxiers exist (the node has to be known first) the state fills up silently.
+ *
+ * @module
+ */
+
+import type { LogFields, LogLevel, ObjectKind, SourceHandler } from "../kube/source.ts";
+import { objectKey } from "../kube/source.ts";
+import type { Family } from "../proxier/address.ts";
+import type { ClusterState } from "../proxier/cluster-state.ts";
+import type { NodeObject, ObjectKey, Problem, WatchedObject } from "../proxier/objects.ts";
+import type { Proxier } from "../proxier/proxier.ts";
+
+/** What the feed tells. */
+export interface FeedObserver {
+  /** Everything of all kinds has been delivered once. */
+  onComplete(): void;
+  /** The Node object appeared, changed or went. */
+  onNode(node: NodeObject | undefined): void;
+  /** An event of the kind arrived. `touched`: whether it makes a difference. */
+  onEvent(kind: ObjectKind, touched: boolean): void;
+  /** What is wrong with an object as it was delivered; replaces what was said of it before. */
+  onProblems(reporter: string, problems: readonly Problem[]): void;
+  onLog(level: LogLevel, message: string, fields: LogFields): void;
+}
+
+/** One source's consumer. */
+export class ClusterFeed implements SourceHandler {
+  readonly #state: ClusterState;
+  readonly #observer: FeedObserver;
+  readonly #problems = new Map<string, Problem[]>();
+  readonly #waiting = new Set<ObjectKind>(["Service", "EndpointSlice", "Node"]);
+  #proxiers: readonly Proxier[] = [];
+
+  constructor(state: ClusterState, observer: FeedObserver) {
+    this.#state = state;
+    this.#observer = observer;
+  }
+
+  /** Whether all kinds have been delivered completely. */
+  get complete(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** From now on these are told what is touched. They must look at the whole state once by themselves. */
+  attach(proxiers: readonly Proxier[]): void {
+    this.#proxiers = proxiers;
+  }
+
+  upsert(object: WatchedObject): void {
+    this.#forgetProblems(`${object.kind} ${objectKey(object)}`);
+    switch (object.kind) {
+      case "Service":
+        this.#touch(object.kind, this.#state.upsertService(object), undefined, "");
+        break;
+      case "EndpointSlice":
+        this.#touch(
+          object.kind,
+          this.#state.upsertSlice(object),
+          familyOfType(object.addressType),
+          object.triggerTime,
+        );
+        break;
+      case "Node":
+        this.#state.setNode(object);
+        this.#observer.onNode(object);
+        for (const proxier of this.#proxiers) {
+          proxier.setZone(object.zone);
+        }
+        break;
+    }
+  }
+
+  remove(kind: ObjectKind, key: ObjectKey): void {
+    this.#forgetProblems(`${kind} ${key}`);
+    switch (kind) {
+      case "Service":
+        this.#touch(kind, this.#state.removeService(key), undefined, "");
+        break;
+      case "EndpointSlice": {
+        const touched = this.#state.removeSlice(key);
+        for (const proxier of this.#proxiers) {
+          for (const service of touched) {
+            proxier.forgetTriggerTimes(service);
+          }
+        }
+        this.#touch(kind, touched, undefined, "");
+        break;
+      }
+      case "Node":
+        // The zone in use does not change: a Node object may be recreated.
+        this.#state.setNode(undefined);
+        this.#observer.onNode(undefined);
+        break;
+    }
+  }
+
+  synced(kind: ObjectKind): void {
+    if (this.#waiting.delete(kind) && this.complete) {
+      this.#observer.onComplete();
+    }
+  }
+
+  problem(problem: Problem): void {
+    const reporter = `${problem.kind} ${problem.object}`;
+    const known = this.#problems.get(reporter) ?? [];
+    known.push(problem);
+    this.#problems.set(reporter, known);
+    this.#observer.onProblems(reporter, known);
+  }
+
+  log(level: LogLevel, message: string, fields: LogFields): void {
+    this.#observer.onLog(level, message, fields);
+  }
+
+  mishandled(kind: ObjectKind, key: ObjectKey, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#observer.onLog("error", "Cannot take in an object: everything is looked at again", {
+      kind,
+      key,
+      reason,
+    });
+    for (const proxier of this.#proxiers) {
+      proxier.resync();
+    }
+  }
+
+  #forgetProblems(reporter: string): void {
+    if (this.#problems.delete(reporter)) {
+      this.#observer.onProblems(reporter, []);
+    }
+  }
+
+  #touch(
+    kind: ObjectKind,
+    services: readonly ObjectKey[],
+    family: Family | undefined,
+    triggerTime: string,
+  ): void {
+    this.#observer.onEvent(kind, services.length > 0);
+    for (const proxier of this.#proxiers) {
+      if (family === undefined || proxier.family === family) {
+        for (const service of services) {
+          proxier.touch(service, triggerTime);
+        }
+      }
+    }
+  }
+}
+
+function familyOfType(addressType: string): Family | undefined {
+  return addressType === "IPv4" || addressType === "IPv6" ? addressType : undefined;
+}

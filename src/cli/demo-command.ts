@@ -1,0 +1,55 @@
+/**
+ * The options of `demo`.
+ *
+ * The demo itself stands on the end-to-end harness, which is part of a checkout and not of the shipped program.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Command } from "commander";
+import { CommandError } from "./exit.ts";
+
+/** What the demo is asked for. */
+export interface DemoOptions {
+  /** Leave everything running until the demo is interrupted. */
+  readonly keep: boolean;
+  /** Variant of the iptables programs. */
+  readonly variant: "nft" | "legacy";
+}
+
+/** Adds the command; `done` gets its exit status. */
+export function addDemoCommand(program: Command, done: (status: Promise<number>) => void): void {
+  program
+    .command("demo")
+    .description("a two-node cluster in network namespaces, Services on it, and traffic")
+    .option("--keep", "leave the cluster running until Ctrl-C", false)
+    .option("--variant <variant>", "iptables programs to use: nft or legacy", "nft")
+    .action((options: { keep: boolean; variant: string }) => {
+      const { keep, variant } = options;
+      if (variant !== "nft" && variant !== "legacy") {
+        throw new CommandError(2, `--variant must be nft or legacy, not ${JSON.stringify(variant)}`);
+      }
+      done(runDemo({ keep, variant }));
+    });
+}
+
+async function runDemo(options: DemoOptions): Promise<number> {
+  const script = demoScript();
+  if (script === undefined) {
+    throw new CommandError(2, "demo runs from a checkout of the project only: see its README");
+  }
+  const { demo } = (await import(pathToFileURL(script).href)) as {
+    readonly demo: (options: DemoOptions) => Promise<number>;
+  };
+  return await demo(options);
+}
+
+/** Beside the sources, or beside the folder of the bundle. */
+function demoScript(): string | undefined {
+  const here = import.meta.dirname;
+  return ["../../e2e/demo/demo.ts", "../e2e/demo/demo.ts"]
+    .map((relative) => path.join(here, relative))
+    .find((file) => existsSync(file));
+}

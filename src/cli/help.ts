@@ -1,0 +1,24 @@
+/**
+ * The text of `help`.
+ *
+ * @module
+ */
+import { kubeProxyFlags } from "../config/kube-proxy-flags.ts";
+import { printFlagHelp } from "../config/print-flags.ts";
+
+const commands = `kube-sluice: load-balances Kubernetes Services on this node, in place of kube-proxy
+
+Usage:
+  kube-sluice [run] [flags]               the daemon; --once syncs once and leaves the rules in place
+  kube-sluice render --manifests DIR      prints what the kernel would be sent; touches nothing
+  kube-sluice cleanup                     removes what any mode left on this node, and nothing else
+  kube-sluice demo [--keep]               a two-node cluster in network namespaces, with traffic
+  kube-sluice version | help
+
+Flags of run, render and cleanup (kube-proxy's, and some of our own):
+`;
+
+/** Commands, and the flags of those that are configured. */
+export function helpText(): string {
+  return commands + printFlagHelp(kubeProxyFlags);
+}

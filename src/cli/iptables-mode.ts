@@ -1,0 +1,121 @@
+/**
+ * Iptables mode on this host: variant, families, layout, backends.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { AffinityKeeper } from "../iptables/affinity-keeper.ts";
+import { IptablesBackend } from "../iptables/backend.ts";
+import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
+import { HostKernel } from "../iptables/host-kernel.ts";
+import type { RuleSettings } from "../iptables/settings.ts";
+import { acceptsSets, chooseLayout, usableFamilies } from "../iptables/setup.ts";
+import { detectVariant, ToolError, type Variant } from "../iptables/tools.ts";
+import { type Family, families } from "../proxier/address.ts";
+import type { NodePlan } from "../proxier/plan.ts";
+import { CommandError } from "./exit.ts";
+
+/** What was found. */
+export interface IptablesHost {
+  readonly variant: Variant;
+  /** Families that work, at least one. */
+  readonly families: readonly Family[];
+}
+
+/**
+ * Looks at the host.
+ *
+ * @throws CommandError when iptables cannot be used here
+ */
+export async function findIptables(config: ProxyConfig): Promise<IptablesHost> {
+  try {
+    const wanted = config.sluice.iptables.variant;
+    const variant = wanted === "auto" ? await detectVariant() : wanted;
+    const usable = await usableFamilies(variant, families.filter(isEnabled));
+    if (usable.length === 0) {
+      throw new CommandError(
+        1,
+        `iptables is not available on this host: the ${variant} variant does not work`,
+      );
+    }
+    return { variant, families: usable };
+  } catch (error) {
+    throw error instanceof ToolError ? new CommandError(1, error.message, { cause: error }) : error;
+  }
+}
+
+/** A backend with what stands behind it. */
+export interface OpenIptables {
+  readonly backend: IptablesBackend;
+  readonly kernel: HostKernel;
+  readonly settings: RuleSettings;
+  readonly affinity: AffinityKeeper;
+}
+
+/** Opens the backend of a family. */
+export async function openIptables(
+  config: ProxyConfig,
+  host: IptablesHost,
+  node: NodePlan,
+): Promise<OpenIptables> {
+  const { variant } = host;
+  const settings: RuleSettings = {
+    layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
+    dropInvalid: !config.conntrack.tcpBeLiberal && readNumber(liberalSysctl) === 0,
+  };
+  const kernel = new HostKernel(variant, node.family);
+  const affinity = await openAffinity(config, variant, node.family);
+  return { backend: new IptablesBackend(node, settings, kernel, affinity), kernel, settings, affinity };
+}
+
+/**
+ * The keeper of affinity.
+ *
+ * @throws CommandError when sets are asked for and cannot be had
+ */
+async function openAffinity(config: ProxyConfig, variant: Variant, family: Family): Promise<AffinityKeeper> {
+  const { backend } = config.sluice.affinity;
+  const store = new HostAffinityStore(family, backend !== "recent" && (await acceptsSets(variant, family)));
+  if (backend === "ipset" && !store.hasSets) {
+    throw new CommandError(
+      1,
+      "sluice.affinity.backend is ipset, but this host cannot use ipsets in iptables rules",
+    );
+  }
+  return new AffinityKeeper(family, backend === "ipset" ? "set" : backend, store);
+}
+
+/** Rule settings for a kernel that is not looked at. */
+export function assumedSettings(config: ProxyConfig): RuleSettings {
+  const { layout } = config.sluice.iptables;
+  return {
+    layout: layout === "auto" ? "lean" : layout,
+    dropInvalid: !config.conntrack.tcpBeLiberal,
+  };
+}
+
+const liberalSysctl = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
+
+/** IPv6 needs the kernel's support and must not be switched off. */
+function isEnabled(family: Family): boolean {
+  return (
+    family === "IPv4" ||
+    (readText("/proc/net/if_inet6") !== undefined &&
+      readNumber("/proc/sys/net/ipv6/conf/all/disable_ipv6") !== 1)
+  );
+}
+
+/** An unreadable sysctl counts as zero. */
+function readNumber(path: string): number {
+  const value = Number.parseInt(readText(path) ?? "", 10);
+  return Number.isNaN(value) ? 0 : value;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

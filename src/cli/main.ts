@@ -1,0 +1,162 @@
+/**
+ * Chooses the command, and turns every way to fail into one line and an exit status.
+ *
+ * @module
+ */
+import { hostname } from "node:os";
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../config/config-error.ts";
+import { type LoadedStartup, loadConfig, type Startup } from "../config/load-config.ts";
+import { readConfigFile } from "../config/read-config-file.ts";
+import { Logging } from "../operations/logger.ts";
+import { addDemoCommand } from "./demo-command.ts";
+import { CommandError } from "./exit.ts";
+import { helpText } from "./help.ts";
+import { version } from "./version.ts";
+
+/** The commands that read kube-proxy's configuration and flags. */
+const configured = ["run", "render", "cleanup"] as const;
+
+type ConfiguredCommand = (typeof configured)[number];
+
+/** Runs a command line without the program's name. @returns the exit status */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    if (error instanceof CommandError || error instanceof ConfigError) {
+      process.stderr.write(`kube-sluice: ${error.message}\n`);
+      return error.exitStatus;
+    }
+    throw error;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  let status: Promise<number> = Promise.resolve(0);
+  const program = new Command("kube-sluice")
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .helpOption(false)
+    .helpCommand(false);
+  for (const name of configured) {
+    // kube-proxy's flags are Go's: `-v=2`, `--flag=value`, booleans without value. They have a parser of their own.
+    program
+      .command(name)
+      .helpOption(false)
+      .allowUnknownOption()
+      .argument("[flags...]")
+      .action((_flags: string[], _options: unknown, command: Command) => {
+        status = runConfigured(name, command.args);
+      });
+  }
+  program.command("help").action(() => print(helpText()));
+  program.command("version").action(() => print(`kube-sluice ${version}\n`));
+  addDemoCommand(program, (result) => {
+    status = result;
+  });
+  const [first = ""] = args;
+  try {
+    await program.parseAsync(first === "" || first.startsWith("-") ? ["run", ...args] : [...args], {
+      from: "user",
+    });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return commanderStatus(error);
+    }
+    throw error;
+  }
+  return await status;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function commanderStatus(error: CommanderError): number {
+  if (error.exitCode === 0) {
+    return 0;
+  }
+  throw new CommandError(2, `${error.message.replace(/^error: /, "")}; see kube-sluice help`);
+}
+
+async function runConfigured(command: ConfiguredCommand, argv: readonly string[]): Promise<number> {
+  const startup = await loadConfig({
+    argv,
+    readFile: readConfigFile,
+    hostName: hostname(),
+    nodeNameVariable: process.env["NODE_NAME"],
+  });
+  switch (startup.action) {
+    case "help":
+      print(helpText());
+      return 0;
+    case "version":
+      print(`kube-sluice ${version}\n`);
+      return 0;
+    case "write-config": {
+      const { writeFile } = await import("node:fs/promises");
+      await writeFile(startup.path, startup.content);
+      return 0;
+    }
+    case "cleanup":
+      return await withLogging(startup, (logging) => cleanUp(startup, logging));
+    case "run":
+      return await withLogging(startup, (logging) => perform(command, startup, logging));
+  }
+}
+
+async function perform(
+  command: ConfiguredCommand,
+  startup: Extract<Startup, { action: "run" }>,
+  logging: Logging,
+): Promise<number> {
+  switch (command) {
+    case "run": {
+      const { run } = await import("./run.ts");
+      return await run(startup, logging, terminationSignal());
+    }
+    case "render": {
+      const { render } = await import("./render.ts");
+      process.stdout.write(await render(startup, logging.component("render")));
+      return 0;
+    }
+    case "cleanup":
+      return await cleanUp(startup, logging);
+  }
+}
+
+async function cleanUp(startup: LoadedStartup, logging: Logging): Promise<number> {
+  const { cleanup } = await import("./cleanup.ts");
+  process.stdout.write(await cleanup(startup, logging.component("cleanup")));
+  return 0;
+}
+
+async function withLogging(
+  startup: LoadedStartup,
+  action: (logging: Logging) => Promise<number>,
+): Promise<number> {
+  const { format, verbosity, vmodule } = startup.config.logging;
+  const logging = new Logging({
+    format: format === "json" ? "json" : "text",
+    verbosity: { verbosity, vmodule },
+  });
+  const log = logging.component("config");
+  for (const { kind, message } of startup.warnings) {
+    log.warning(message, { kind });
+  }
+  try {
+    return await action(logging);
+  } finally {
+    await logging.flush();
+  }
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process as usual. */
+function terminationSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => controller.abort());
+  }
+  return controller.signal;
+}

@@ -1,0 +1,52 @@
+/**
+ * From configuration and Node object to what each family's planner works with.
+ *
+ * Pure.
+ *
+ * @module
+ */
+import { localDetector, masqueradeMark, modeSettings, nodePortCidrs } from "../config/effective-settings.ts";
+import { type NodeAddresses, nodeAddresses } from "../config/node-addresses.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { type Family, isLoopback } from "../proxier/address.ts";
+import { localhostNodePortsInEffect, type NodePortPolicy, nodePortPolicy } from "../proxier/node-ports.ts";
+import type { NodeObject } from "../proxier/objects.ts";
+import type { PlannerSettings } from "../proxier/planner.ts";
+
+/** What one family works with. */
+export interface FamilySettings {
+  readonly planner: PlannerSettings;
+  readonly nodePorts: NodePortPolicy;
+}
+
+/** The node's addresses as far as they are known. */
+export function addressesOf(config: ProxyConfig, node: NodeObject | undefined): NodeAddresses {
+  return nodeAddresses(config.bindAddress, node?.addresses ?? []);
+}
+
+/** Settings of one family on this node. */
+export function familySettings(
+  config: ProxyConfig,
+  nodeName: string,
+  node: NodeObject | undefined,
+  family: Family,
+): FamilySettings {
+  const { byFamily } = addressesOf(config, node);
+  const { masqueradeAll, masqueradeBit } = modeSettings(config, config.mode);
+  const policy = nodePortPolicy(nodePortCidrs(config, [byFamily.IPv4, byFamily.IPv6]), family);
+  const address = byFamily[family];
+  return {
+    nodePorts: policy,
+    planner: {
+      family,
+      nodeName,
+      detector: localDetector(config, family, node?.podCIDRs ?? []),
+      masqueradeAll,
+      masqueradeMark: masqueradeMark(masqueradeBit),
+      nodeAddress: isLoopback(address) ? undefined : address,
+      // Only iptables mode can translate packets to 127.0.0.0/8.
+      localhostNodePorts:
+        config.mode === "iptables" && localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
+    },
+  };
+}

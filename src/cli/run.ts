@@ -1,0 +1,310 @@
+/**
+ * `run`: the daemon, and with `--once` a single sync.
+ *
+ * Wiring only. Order: look at the host, deliver objects until everything is known once, then one proxier per family.
+ * SIGTERM lets the running sync finish and leaves the rules in place.
+ *
+ * @module
+ */
+import { modeSettings } from "../config/effective-settings.ts";
+import type { Startup } from "../config/load-config.ts";
+import { checkNodeSettings } from "../config/node-checks.ts";
+import { FlowReconciler } from "../conntrack/flow-reconciler.ts";
+import { StaleFlows } from "../conntrack/stale-flows.ts";
+import { DriftMonitor } from "../iptables/monitor.ts";
+import { openNetlink } from "../netlink/socket.ts";
+import { errorText, type Logger, type Logging } from "../operations/logger.ts";
+import { ServiceHealthServer } from "../operations/service-health-server.ts";
+import type { Family } from "../proxier/address.ts";
+import { ClusterState } from "../proxier/cluster-state.ts";
+import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
+import { ClusterFeed } from "./cluster-feed.ts";
+import { CommandError } from "./exit.ts";
+import { planFamily } from "./families.ts";
+import { findIptables, type IptablesHost, type OpenIptables, openIptables } from "./iptables-mode.ts";
+import { localAddresses } from "./local-addresses.ts";
+import { addressesOf } from "./node-settings.ts";
+import { openSource } from "./open-source.ts";
+import { startServers } from "./servers.ts";
+import { systemClock } from "./system-clock.ts";
+import { Telemetry } from "./telemetry.ts";
+
+type RunStartup = Extract<Startup, { action: "run" }>;
+
+/** Without any request a full sync happens this long after the last one. */
+const fullSyncPeriodMs = 3_600_000;
+
+/** How long to wait for the Node object to have addresses, and how often to look. */
+const nodeWaitMs = 30_000;
+
+/** Runs until the signal aborts, or with `--once` until every family is synced. @returns the exit status */
+export async function run(startup: RunStartup, logging: Logging, signal: AbortSignal): Promise<number> {
+  const daemon = new Daemon(startup, logging, signal);
+  return await daemon.run();
+}
+
+class Daemon {
+  readonly #startup: RunStartup;
+  readonly #logging: Logging;
+  readonly #log: Logger;
+  readonly #signal: AbortSignal;
+  readonly #stop = new AbortController();
+  readonly #state = new ClusterState();
+  readonly #telemetry: Telemetry;
+  readonly #feed: ClusterFeed;
+  readonly #complete = Promise.withResolvers<void>();
+  /** Settled when nothing is left to do: with `--once`, or by a fatal error. */
+  readonly #done = Promise.withResolvers<number>();
+  #nodeArrived: () => void = () => {};
+  #families: readonly OpenFamily[] = [];
+  #unsynced = new Set<Family>();
+
+  constructor(startup: RunStartup, logging: Logging, signal: AbortSignal) {
+    this.#startup = startup;
+    this.#logging = logging;
+    this.#log = logging.component("proxy");
+    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    const { mode } = startup.config;
+    this.#telemetry = new Telemetry(this.#log, mode, modeSettings(startup.config, mode).syncPeriodMs, {
+      onComplete: () => this.#complete.resolve(),
+      onNode: () => this.#nodeArrived(),
+      onSynced: (outcome) => this.#synced(outcome),
+      onFailed: (failure) => this.#failed(failure),
+    });
+    this.#feed = new ClusterFeed(this.#state, this.#telemetry);
+  }
+
+  async run(): Promise<number> {
+    const { config, process, nodeName } = this.#startup;
+    const host = await findIptables(config);
+    const source = await openSource(this.#startup, nodeName, (level, message, fields) =>
+      this.#telemetry.onLog(level, message, fields),
+    );
+    this.#signal.addEventListener("abort", () => this.#done.resolve(0), { once: true });
+    if (!process.once) {
+      startServers(config, this.#telemetry, this.#logging, this.#signal, (error) => this.#done.reject(error));
+    }
+    source.start(this.#feed, this.#signal).catch((error: unknown) => {
+      const status = process.manifests === undefined ? 1 : 2;
+      this.#done.reject(new CommandError(status, errorText(error), { cause: error }));
+    });
+    const started = this.#startProxiers(host);
+    started.catch((error: unknown) => this.#done.reject(error));
+    try {
+      return await this.#done.promise;
+    } finally {
+      this.#stop.abort();
+      await started.catch(() => {});
+      await this.#close();
+    }
+  }
+
+  async #startProxiers(host: IptablesHost): Promise<void> {
+    await Promise.race([this.#complete.promise, aborted(this.#signal)]);
+    await this.#waitForNode();
+    if (this.#signal.aborted) {
+      return;
+    }
+    this.#checkNode(host);
+    this.#families = await Promise.all(host.families.map((family) => this.#openProxier(host, family)));
+    if (this.#signal.aborted) {
+      return;
+    }
+    this.#unsynced = new Set(host.families);
+    this.#feed.attach(this.#families.map(({ proxier }) => proxier));
+    for (const { proxier, started } of this.#families) {
+      started();
+      proxier.start();
+    }
+  }
+
+  async #openProxier(host: IptablesHost, family: Family): Promise<OpenFamily> {
+    const { config, nodeName, process } = this.#startup;
+    const settings = modeSettings(config, config.mode);
+    const { planner, nodePorts } = planFamily(config, nodeName, this.#state, family);
+    const opened = await openIptables(config, host, planner.plan.node);
+    // What arrived meanwhile went into the state unnoticed.
+    planner.touchAll();
+    this.#log.info("Serving an IP family", {
+      ipFamily: family,
+      variant: host.variant,
+      layout: opened.settings.layout,
+      affinityClientsPerEndpoint: opened.affinity.limit("recent"),
+    });
+    this.#telemetry.ownMetrics.affinityClientLimit.set(
+      { mechanism: "recent" },
+      opened.affinity.limit("recent"),
+    );
+    const healthPorts = this.#healthServer(family);
+    const { observer, started } = this.#telemetry.reporter(family, healthPorts);
+    const proxier = new Proxier({
+      planner,
+      backend: opened.backend,
+      clock: systemClock,
+      observer,
+      readNodePorts: () => nodePorts(localAddresses),
+      intervals: {
+        minIntervalMs: settings.minSyncPeriodMs,
+        retryMs: settings.syncPeriodMs,
+        maxIntervalMs: fullSyncPeriodMs,
+      },
+    });
+    return {
+      family,
+      proxier,
+      started,
+      healthPorts,
+      flows: this.#flowReconciler(family),
+      monitor: process.once ? undefined : this.#driftMonitor(opened, proxier),
+    };
+  }
+
+  #healthServer(family: Family): ServiceHealthServer {
+    return new ServiceHealthServer({
+      family,
+      nodeName: this.#startup.nodeName,
+      hosts: undefined,
+      isProxyHealthy: () => this.#telemetry.health.isHealthy(),
+      onFailure: ({ note, error }) => this.#log.error(note, { error: errorOf(error) }),
+      onError: (error) => this.#log.error("Health check server error", { error: errorOf(error) }),
+    });
+  }
+
+  #flowReconciler(family: Family): FlowReconciler {
+    return new FlowReconciler({
+      family,
+      open: () => openNetlink("netfilter"),
+      now: () => systemClock.now(),
+      onReport: (report) => this.#telemetry.flowsReconciled(report),
+      onFailure: (_, error) => this.#log.error("Cannot reconcile UDP flows", { error: errorOf(error) }),
+    });
+  }
+
+  #driftMonitor({ kernel, backend }: OpenIptables, proxier: Proxier): DriftMonitor {
+    const { config } = this.#startup;
+    const { family } = proxier;
+    return new DriftMonitor({
+      kernel,
+      clock: systemClock,
+      canaryPeriodMs: modeSettings(config, config.mode).syncPeriodMs,
+      auditPeriodMs: config.sluice.iptables.auditPeriodMs,
+      resync: (reason) => {
+        if (reason === "flushed") {
+          this.#log.warning("Somebody flushed the rules: writing them anew", { ipFamily: family });
+        }
+        proxier.resync();
+      },
+      onLook: () => {
+        const crowded = backend.findCrowded();
+        for (const service of crowded) {
+          this.#log.info("Affinity outgrows the recent list: moving to an ipset", {
+            ipFamily: family,
+            service,
+          });
+          proxier.touch(service);
+        }
+      },
+    });
+  }
+
+  /** The node's addresses decide about a few rules; without them the defaults hold. */
+  async #waitForNode(): Promise<void> {
+    const { process } = this.#startup;
+    const known = (): boolean => (this.#state.node?.addresses.length ?? 0) > 0;
+    if (known() || process.manifests !== undefined) {
+      return;
+    }
+    this.#log.info("Waiting for the addresses of the Node object", { node: this.#startup.nodeName });
+    const arrived = new Promise<void>((resolve) => {
+      this.#nodeArrived = () => {
+        if (known()) {
+          resolve();
+        }
+      };
+    });
+    let cancel = (): void => {};
+    const timeout = new Promise<void>((resolve) => {
+      cancel = systemClock.after(nodeWaitMs, resolve);
+    });
+    await Promise.race([arrived, timeout, aborted(this.#signal)]);
+    cancel();
+    this.#nodeArrived = () => {};
+  }
+
+  #checkNode(host: IptablesHost): void {
+    const { config, nodeName } = this.#startup;
+    const { node } = this.#state;
+    const { primary, source } = addressesOf(config, node);
+    if (source === "none") {
+      this.#log.warning("Cannot determine this node's addresses; consider --bind-address", {
+        node: nodeName,
+      });
+    }
+    const facts = { primary, supported: new Set(host.families), podCIDRs: node?.podCIDRs ?? [] };
+    for (const { fatal, message } of checkNodeSettings(config, facts)) {
+      if (fatal) {
+        throw new CommandError(1, `kube-proxy configuration is incorrect: ${message}`);
+      }
+      this.#log.warning("Kube-proxy configuration may be incomplete or incorrect", { finding: message });
+    }
+  }
+
+  #synced(outcome: SyncOutcome): void {
+    const { family, plan, change, totalMs, scope } = outcome;
+    const open = this.#families.find((one) => one.family === family);
+    if (scope === "everything") {
+      open?.monitor?.compared(totalMs);
+    }
+    open?.flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
+    if (this.#unsynced.delete(family)) {
+      open?.monitor?.start();
+    }
+    if (this.#startup.process.once && this.#unsynced.size === 0) {
+      this.#done.resolve(0);
+    }
+  }
+
+  #failed({ family, error }: SyncFailure): void {
+    if (this.#startup.process.once) {
+      this.#done.reject(new CommandError(1, `Cannot sync ${family}: ${errorText(error)}`, { cause: error }));
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const { monitor } of this.#families) {
+      monitor?.stop();
+    }
+    await Promise.all(
+      this.#families.map(async ({ proxier, healthPorts, flows }) => {
+        await proxier.stop();
+        await flows.idle();
+        await healthPorts.close();
+      }),
+    );
+  }
+}
+
+/** Everything that runs for one family. */
+interface OpenFamily {
+  readonly family: Family;
+  readonly proxier: Proxier;
+  readonly started: () => void;
+  readonly healthPorts: ServiceHealthServer;
+  readonly flows: FlowReconciler;
+  /** Undefined when nothing is watched: one sync and out. */
+  readonly monitor: DriftMonitor | undefined;
+}
+
+function errorOf(error: unknown): Error | string {
+  return error instanceof Error ? error : String(error);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+    } else {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    }
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * Flow reconciler: deletes stale UDP flows after a sync, beside the sync loop.
+ *
+ * One at a time; changes that come meanwhile wait and are looked at together. The table is streamed and compared flow by
+ * flow; what is found is deleted in bounded batches. A failure keeps the changes for the next attempt.
+ *
+ * @module
+ */
+
+import type { NetlinkConnection } from "../netlink/connection.ts";
+import { deleteFlows, dumpFlows } from "../netlink/conntrack.ts";
+import type { FlowKey } from "../netlink/flow-key.ts";
+import type { Family } from "../proxier/address.ts";
+import { type StaleFlows, udp } from "./stale-flows.ts";
+
+/** What a pass did. */
+export interface FlowReport {
+  readonly family: Family;
+  readonly deleted: number;
+  readonly durationMs: number;
+}
+
+/** Parts of a reconciler. */
+export interface FlowReconcilerOptions {
+  readonly family: Family;
+  /** Opens a connection to the kernel's netfilter subsystem. */
+  readonly open: () => NetlinkConnection;
+  readonly now: () => number;
+  readonly onReport: (report: FlowReport) => void;
+  readonly onFailure: (family: Family, error: unknown) => void;
+}
+
+/** Flows that are collected before they are deleted; about 200 bytes each. */
+const batchSize = 50_000;
+
+/** Reconciles the flows of one family. */
+export class FlowReconciler {
+  readonly #options: FlowReconcilerOptions;
+  /** Changes that no pass has covered yet, the later ones overruling the earlier ones. */
+  #waiting: StaleFlows | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: FlowReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for flows that contradict a change. Returns at once. */
+  reconcile(stale: StaleFlows): void {
+    if (stale.isEmpty) {
+      return;
+    }
+    this.#wait(stale);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  /** @param newer overrules what waits already */
+  #wait(newer: StaleFlows): void {
+    if (this.#waiting !== undefined) {
+      newer.addOlder(this.#waiting);
+    }
+    this.#waiting = newer;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting !== undefined) {
+      const taken = this.#waiting;
+      this.#waiting = undefined;
+      try {
+        await this.#pass(taken);
+      } catch (error) {
+        const newer: StaleFlows | undefined = this.#waiting;
+        this.#waiting = taken;
+        if (newer !== undefined) {
+          this.#wait(newer);
+        }
+        this.#options.onFailure(this.#options.family, error);
+        return;
+      }
+    }
+  }
+
+  async #pass(change: StaleFlows): Promise<void> {
+    const { family, open, now, onReport } = this.#options;
+    const startedAt = now();
+    using connection = open();
+    let deleted = 0;
+    for (let full = true; full; ) {
+      const keys: FlowKey[] = [];
+      await dumpFlows(connection, {
+        family,
+        protocol: udp,
+        onFlow: (flow) => {
+          if (keys.length < batchSize && change.isStale(flow)) {
+            keys.push(flow.key());
+          }
+        },
+      });
+      const outcome = await deleteFlows(connection, keys);
+      deleted += outcome.deleted;
+      const [failure] = outcome.failures;
+      if (failure !== undefined) {
+        throw failure;
+      }
+      full = keys.length === batchSize;
+    }
+    onReport({ family, deleted, durationMs: now() - startedAt });
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Affinity keeper: by which mechanism each Service remembers clients, and the life of the sets.
+ *
+ * The `recent` match keeps a fixed number of clients per endpoint (100 unless the module was loaded otherwise) and drops
+ * the oldest without a word. A Service whose lists are about to overflow moves to ipsets with timeouts, which take the
+ * clients of the lists along; it stays there, also over a restart.
+ *
+ * @module
+ */
+
+import type { Family } from "../proxier/address.ts";
+import type { ObjectKey } from "../proxier/objects.ts";
+import type { ServicePlan } from "../proxier/plan.ts";
+import { affinitySetName } from "./affinity-sets.ts";
+import type { AffinitySet, AffinityStore } from "./affinity-store.ts";
+import { endpointChainName } from "./chain-names.ts";
+import type { AffinityMechanism } from "./settings.ts";
+
+/** What the configuration asks for. */
+export type AffinityChoice = "auto" | AffinityMechanism;
+
+/** A list this full is about to lose clients. */
+const crowdedShare = 0.8;
+
+/** Decides for one family. */
+export class AffinityKeeper {
+  readonly #family: Family;
+  readonly #choice: AffinityChoice;
+  readonly #store: AffinityStore;
+  /** Services that outgrew their lists, or were found with sets. */
+  readonly #onSets = new Set<ObjectKey>();
+  /** Sets in the kernel, as far as known. */
+  #existing = new Set<string>();
+  readonly #lists = new Map<ObjectKey, readonly string[]>();
+  readonly #sets = new Map<ObjectKey, readonly string[]>();
+  #dropped: string[] = [];
+
+  constructor(family: Family, choice: AffinityChoice, store: AffinityStore) {
+    this.#family = family;
+    this.#choice = choice;
+    this.#store = store;
+  }
+
+  /** Clients per endpoint that are remembered for a Service of this mechanism. */
+  limit(mechanism: AffinityMechanism): number {
+    return mechanism === "set" ? Number.POSITIVE_INFINITY : this.#store.recentLimit;
+  }
+
+  /** Reads which sets there are; a Service that has some goes on with them. */
+  async readBack(): Promise<void> {
+    this.#existing = new Set(this.#store.hasSets ? await this.#store.list() : []);
+  }
+
+  /** The mechanism of a Service. */
+  mechanism(service: ServicePlan): AffinityMechanism {
+    if (this.#choice !== "auto") {
+      return this.#choice;
+    }
+    if (!this.#onSets.has(service.key) && this.#existing.size > 0) {
+      if (endpointNames(service).some((name) => this.#existing.has(affinitySetName(this.#family, name)))) {
+        this.#onSets.add(service.key);
+      }
+    }
+    return this.#onSets.has(service.key) ? "set" : "recent";
+  }
+
+  /** To be called before the rules of a Service are written: makes its sets exist. */
+  prepare(service: ServicePlan): void {
+    const mechanism = this.mechanism(service);
+    const affine = service.ports.filter((port) => port.affinity !== undefined);
+    const sets = mechanism === "recent" ? [] : affine.flatMap((port) => this.#setsOf(service, port));
+    const missing = sets.filter((set) => !this.#existing.has(set.name));
+    if (missing.length > 0) {
+      this.#store.ensure(missing);
+      for (const { name } of missing) {
+        this.#existing.add(name);
+      }
+    }
+    this.#replaceSets(
+      service.key,
+      sets.map((set) => set.name),
+    );
+    if (mechanism === "recent" && affine.length > 0) {
+      this.#lists.set(service.key, endpointNames(service));
+    } else {
+      this.#lists.delete(service.key);
+    }
+  }
+
+  /** To be called when a Service has no rules any more. */
+  forget(service: ObjectKey): void {
+    this.#lists.delete(service);
+    this.#replaceSets(service, []);
+    this.#onSets.delete(service);
+  }
+
+  /** To be called once the kernel's rules name only sets that are wanted: destroys the others. */
+  finish(everything: boolean): void {
+    const wanted = new Set([...this.#sets.values()].flat());
+    const candidates = everything ? [...this.#existing] : this.#dropped;
+    const unwanted = candidates.filter((name) => !wanted.has(name));
+    this.#dropped = [];
+    if (unwanted.length > 0) {
+      this.#store.destroy(unwanted);
+      for (const name of unwanted) {
+        this.#existing.delete(name);
+      }
+    }
+  }
+
+  /** Services whose lists are about to overflow. They use sets from the next time they are written. */
+  findCrowded(): readonly ObjectKey[] {
+    if (this.#choice !== "auto" || !this.#store.hasSets) {
+      return [];
+    }
+    const threshold = this.#store.recentLimit * crowdedShare;
+    const crowded = [...this.#lists]
+      .filter(([, lists]) => lists.some((list) => this.#store.countRecent(list) >= threshold))
+      .map(([service]) => service);
+    for (const service of crowded) {
+      this.#onSets.add(service);
+    }
+    return crowded;
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+
+  #setsOf(service: ServicePlan, port: ServicePlan["ports"][number]): readonly AffinitySet[] {
+    const timeoutSeconds = port.affinity?.timeoutSeconds ?? 0;
+    return endpointNames({ ...service, ports: [port] }).map((list) => ({
+      name: affinitySetName(this.#family, list),
+      list,
+      timeoutSeconds,
+    }));
+  }
+
+  #replaceSets(service: ObjectKey, sets: readonly string[]): void {
+    const before = this.#sets.get(service) ?? [];
+    this.#dropped.push(...before.filter((name) => !sets.includes(name)));
+    if (sets.length === 0) {
+      this.#sets.delete(service);
+    } else {
+      this.#sets.set(service, sets);
+    }
+  }
+}
+
+/** Names of the endpoints' chains and lists, of ports with affinity. */
+function endpointNames(service: ServicePlan): readonly string[] {
+  const names = new Set<string>();
+  for (const port of service.ports) {
+    if (port.affinity !== undefined) {
+      for (const endpoint of [...port.cluster, ...port.local]) {
+        names.add(endpointChainName(port.displayName, port.protocol, endpoint.target));
+      }
+    }
+  }
+  return [...names];
+}

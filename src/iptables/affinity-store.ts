@@ -1,0 +1,36 @@
+/**
+ * The seam to where the kernel remembers clients: lists of the `recent` match, and ipsets.
+ *
+ * @module
+ */
+
+/** A set that a rule will name. */
+export interface AffinitySet {
+  readonly name: string;
+  /** The list of the `recent` match that held the same clients before, if there is one. */
+  readonly list: string;
+  readonly timeoutSeconds: number;
+}
+
+/** What the affinity keeper needs of a host. */
+export interface AffinityStore {
+  /** Clients that the kernel keeps per `recent` list (`ip_list_tot`). */
+  readonly recentLimit: number;
+  /** Whether sets can be used: by the kernel, and in rules. */
+  readonly hasSets: boolean;
+  /**
+   * Creates the sets that are missing, with the clients of the lists that they replace. Sets that are there stay as they
+   * are.
+   *
+   * @throws KernelError
+   */
+  ensure(sets: readonly AffinitySet[]): void;
+  /** Names of all sets of affinity in this family. */
+  list(): Promise<readonly string[]>;
+  /** Removes sets. One that a rule still names stays. */
+  destroy(names: readonly string[]): void;
+  /** Number of clients in a `recent` list; 0 when there is no such list. */
+  countRecent(list: string): number;
+  /** Closes what is open. */
+  close(): void;
+}

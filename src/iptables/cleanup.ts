@@ -1,0 +1,78 @@
+/**
+ * Cleanup: which commands take our chains and jumps, and kube-proxy's, out of a family's tables.
+ *
+ * Left alone: foreign rules and chains, `KUBE-FIREWALL` with its jumps (kubelet's as well), kubelet's hint chain and
+ * canaries.
+ *
+ * @module
+ */
+import { renderEdit, renderRule } from "./builder/render.ts";
+import type { IptablesKernel } from "./kernel.ts";
+import { isOurs, type KnownChains } from "./known-chains.ts";
+import { canaryChain, firewallChain, jumpRules } from "./static-rules.ts";
+import type { WantedTable } from "./wanted-chain.ts";
+
+/** Chains per block: all are emptied before the first is deleted, so blocks may be small. */
+const chainsPerBlock = 2_000;
+
+/**
+ * Removes everything, however incomplete it is.
+ *
+ * @returns what was removed, e.g. `nat chain KUBE-SERVICES`; empty when there was nothing
+ */
+export async function cleanTables(
+  kernel: Pick<IptablesKernel, "read" | "write">,
+): Promise<readonly string[]> {
+  const known = await kernel.read();
+  const removed: string[] = [];
+  const blocks: string[] = [];
+  for (const table of ["filter", "nat"] as const) {
+    const jumps = presentJumps(known, table);
+    const chains = ourChains(known, table);
+    blocks.push(block(table, jumps));
+    blocks.push(
+      ...inBlocks(chains, (some) =>
+        block(
+          table,
+          some.map((name) => `:${name} - [0:0]`),
+        ),
+      ),
+    );
+    blocks.push(
+      ...inBlocks(chains, (some) =>
+        block(table, [...some.map((name) => `:${name} - [0:0]`), ...some.map((name) => `-X ${name}`)]),
+      ),
+    );
+    removed.push(...jumps.map((jump) => `${table} rule ${jump.replace(/^-D /, "")}`));
+    removed.push(...chains.map((name) => `${table} chain ${name}`));
+  }
+  if (known.hasMangleCanary) {
+    blocks.push(block("mangle", [`:${canaryChain} - [0:0]`, `-X ${canaryChain}`]));
+    removed.push(`mangle chain ${canaryChain}`);
+  }
+  const text = blocks.filter((one) => one !== "");
+  if (text.length > 0) {
+    await kernel.write(text);
+  }
+  return removed;
+}
+
+function presentJumps(known: KnownChains, table: WantedTable): readonly string[] {
+  return jumpRules
+    .filter((jump) => jump.table === table && known.hasBuiltIn(table, renderRule(jump.from, jump.rule)))
+    .map((jump) => renderEdit({ operation: "delete", chain: jump.from, rule: jump.rule }));
+}
+
+function ourChains(known: KnownChains, table: WantedTable): readonly string[] {
+  return [...known.names(table)].filter((name) => isOurs(table, name) && name !== firewallChain).sort();
+}
+
+function inBlocks(chains: readonly string[], make: (some: readonly string[]) => string): readonly string[] {
+  return Array.from({ length: Math.ceil(chains.length / chainsPerBlock) }, (_, index) =>
+    make(chains.slice(index * chainsPerBlock, (index + 1) * chainsPerBlock)),
+  );
+}
+
+function block(table: string, lines: readonly string[]): string {
+  return lines.length === 0 ? "" : `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
+}

@@ -1,0 +1,47 @@
+/**
+ * Time as the sources see it: injected, so that no test waits.
+ *
+ * This file is an edge: it is the one of this folder that reads the clock.
+ *
+ * @module
+ */
+
+/** A monotonic clock and the timers on it. */
+export interface Clock {
+  /** Milliseconds since some fixed moment. Never goes back. */
+  now(): number;
+  /** Calls `callback` once after `delayMs`. The returned function calls it off. */
+  after(delayMs: number, callback: () => void): () => void;
+  /** Resolves when the event loop has turned once and everything that was waiting had its turn. */
+  turn(): Promise<void>;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+};
+
+/** A random number from 0 (included) to 1 (excluded). */
+export type Random = () => number;
+
+/** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */
+export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const finish = (): void => {
+      callOff();
+      signal.removeEventListener("abort", finish);
+      resolve();
+    };
+    const callOff = clock.after(delayMs, finish);
+    signal.addEventListener("abort", finish);
+  });
+}

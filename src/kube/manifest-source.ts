@@ -1,0 +1,178 @@
+/**
+ * A folder of manifests as a source: no API server needed.
+ *
+ * The folder is looked through at the start, when the file system says that something happened, and every few
+ * seconds all the same: some file systems report nothing, and a watch can be lost. Whether a file has changed is
+ * told from its size and times; only then is it read.
+ *
+ * This file is an edge: it reads files.
+ *
+ * @module
+ */
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { type Clock, systemClock } from "./clock.ts";
+import { FolderBell } from "./folder-bell.ts";
+import { ManifestError, parseManifest } from "./manifest-file.ts";
+import { ManifestFolder } from "./manifest-folder.ts";
+import { Pacer } from "./pacer.ts";
+import { guardHandler, type ObjectSource, objectKinds, type SourceHandler } from "./source.ts";
+import { StringPool } from "./string-pool.ts";
+
+/** Time between two looks at the folder when nothing is reported, in milliseconds. */
+const pollMs = 5000;
+
+/** Time until the second look at a file that has just become empty, in milliseconds. */
+const emptyMs = 1000;
+
+/** Largest file, in bytes. */
+const sizeLimit = 64 * 1024 * 1024;
+
+/** Which folder, and how. */
+export interface ManifestSourceOptions {
+  readonly folder: string;
+  /** Name of the Node that the program runs on: manifests may describe it. */
+  readonly nodeName: string;
+  /** End after the first look instead of watching. Default false. */
+  readonly once?: boolean;
+  readonly clock?: Clock;
+}
+
+/** Delivers from a folder of `*.yaml`, `*.yml` and `*.json`. */
+export class ManifestSource implements ObjectSource {
+  readonly #path: string;
+  readonly #once: boolean;
+  readonly #clock: Clock;
+  readonly #folder: ManifestFolder;
+  readonly #pool = new StringPool();
+  /** What a file looked like when it was last read. */
+  readonly #marks = new Map<string, string>();
+  /** Why the folder could not be read at the last look; `""` when it could. */
+  #failure = "";
+
+  constructor(options: ManifestSourceOptions) {
+    this.#path = options.folder;
+    this.#once = options.once ?? false;
+    this.#clock = options.clock ?? systemClock;
+    this.#folder = new ManifestFolder(options.nodeName);
+  }
+
+  /** As for every source; rejects with an Error when the folder cannot be read at the start. */
+  async start(handler: SourceHandler, signal: AbortSignal): Promise<void> {
+    const guarded = guardHandler(handler);
+    let unripe = await this.#look(signal).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot read the manifests in ${JSON.stringify(this.#path)}: ${reason}`, {
+        cause: error,
+      });
+    });
+    await this.#deliver(guarded, signal);
+    for (const kind of objectKinds) {
+      guarded.synced(kind);
+    }
+    using bell = new FolderBell(this.#path, this.#clock, (reason) => {
+      const message = "Cannot watch the manifests: changes are found by looking every few seconds";
+      guarded.log("warn", message, { folder: this.#path, reason });
+    });
+    while (!this.#once && !signal.aborted) {
+      await bell.wait(unripe ? emptyMs : pollMs, signal);
+      if (signal.aborted) {
+        return;
+      }
+      unripe = await this.#lookAgain(guarded, signal);
+      if (this.#folder.changed) {
+        await this.#deliver(guarded, signal);
+      }
+    }
+  }
+
+  /** A look that cannot fail: when the folder is away, everything stays as it is. */
+  async #lookAgain(handler: SourceHandler, signal: AbortSignal): Promise<boolean> {
+    try {
+      const unripe = await this.#look(signal);
+      this.#failure = "";
+      return unripe;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== this.#failure) {
+        this.#failure = reason;
+        const message = `${reason}: everything stays as it was`;
+        handler.problem({ kind: "manifest", object: this.#path, field: "", message });
+      }
+      return false;
+    }
+  }
+
+  /**
+   * Reads what is new or has changed and forgets what is gone. Whether a file was left for a second look.
+   *
+   * Rejects when the folder itself cannot be read.
+   */
+  async #look(signal: AbortSignal): Promise<boolean> {
+    const entries = await readdir(this.#path);
+    const names = new Set(entries.filter((name) => /^[^.].*\.(?:ya?ml|json)$/i.test(name)));
+    for (const file of this.#folder.files()) {
+      if (!names.has(file)) {
+        this.#folder.delete(file);
+        this.#marks.delete(file);
+      }
+    }
+    let unripe = false;
+    const pacer = new Pacer(this.#clock);
+    for (const name of names) {
+      if (signal.aborted) {
+        break;
+      }
+      unripe = (await this.#lookAt(name, pacer)) || unripe;
+    }
+    return unripe;
+  }
+
+  /** Reads one file if it has changed. Whether it was left for a second look. */
+  async #lookAt(name: string, pacer: Pacer): Promise<boolean> {
+    const file = path.join(this.#path, name);
+    try {
+      const { size, mtimeNs, ctimeNs, ino } = await stat(file, { bigint: true });
+      const mark = `${size} ${mtimeNs} ${ctimeNs} ${ino}`;
+      if (this.#marks.get(name) === mark) {
+        return false;
+      }
+      // Many writers empty a file before they fill it: taken at its word, that would remove all its objects.
+      if (size === 0n && this.#folder.hasObjects(name) && this.#marks.get(name) !== `emptied ${mark}`) {
+        this.#marks.set(name, `emptied ${mark}`);
+        return true;
+      }
+      this.#marks.set(name, mark);
+      if (size > sizeLimit) {
+        throw new ManifestError(`the file has more than ${sizeLimit} bytes`);
+      }
+      this.#folder.set(name, await parseManifest(name, await readFile(file, "utf8"), this.#pool, pacer));
+    } catch (error) {
+      this.#folder.fail(name, error instanceof Error ? error.message : String(error));
+    }
+    return false;
+  }
+
+  async #deliver(handler: SourceHandler, signal: AbortSignal): Promise<void> {
+    const pacer = new Pacer(this.#clock);
+    for (const change of this.#folder.commit()) {
+      if (change.type === "remove") {
+        handler.remove(change.kind, change.key);
+      } else {
+        handler.upsert(change.object);
+        for (const problem of change.problems) {
+          handler.problem(problem);
+        }
+      }
+      if (pacer.due()) {
+        await pacer.rest();
+      }
+      if (signal.aborted) {
+        return;
+      }
+    }
+    for (const problem of this.#folder.newProblems()) {
+      handler.problem(problem);
+    }
+  }
+}
