@@ -73,10 +73,17 @@ describe("module headers", () => {
     ["/**\n * What it is.\n *\n * @module\n */\nimport x;", true],
     ["/**\n * What it is.\n */\n/**\n * More.\n * @module\n */\n", false],
     ["/**\n * @module\n */\n", false],
+    ["/**\n *\n * @module\n */\n", false],
     ["// What it is\n", false],
     ["#!/usr/bin/node\n/**\n * What it is.\n * @module\n */\n", false],
   ])("hasHeader() of %j is %j", (text, expected) => {
     expect(hasHeader(source(text))).toBe(expected);
+  });
+
+  test("hasHeader() wants no words of a test", () => {
+    const text = "/**\n * @module\n */\n";
+    expect(hasHeader(source(text, "src/proxier/planner.test.ts"))).toBe(true);
+    expect(hasHeader(source(text, "src/proxier/testing.ts"))).toBe(false);
   });
 });
 

@@ -20,9 +20,13 @@ export function isForTests(file: SourceFile): boolean {
   return /(\.test|(^|\/)testing(-[a-z-]+)?)\.ts$/.test(file.path);
 }
 
-/** Whether a file starts with a comment that says what it is: `/** … @module` and the end of the comment. */
-export function hasHeader({ text }: SourceFile): boolean {
-  return /^\/\*\*\n \* \S(?:(?!\*\/)[\s\S])*\n \* @module\n \*\/\n/.test(text);
+/**
+ * Whether a file starts with a comment that says what it is: `/** … @module` and the end of the comment. Of a test the
+ * name says it, so there the words may be missing.
+ */
+export function hasHeader(file: SourceFile): boolean {
+  const [, words] = /^\/\*\*\n((?:(?!\*\/)[\s\S])*) \* @module\n \*\/\n/.exec(file.text) ?? [];
+  return words !== undefined && (/\w/.test(words) || file.path.endsWith(".test.ts"));
 }
 
 /** How many lines a file has. */

@@ -16,16 +16,16 @@ fail() {
   exit 1
 }
 
-# The list without comments: on each line one name, or several of which one will do.
-wanted() { sed -e 's/#.*//' -e 's/|/ /g' -e '/^ *$/d' scripts/debian-packages.txt; }
+# The list without comments and blanks: on each line a name, or several of which one will do, as a|b.
+wanted() { sed -e 's/#.*//' -e 's/ //g' -e '/^$/d' scripts/debian-packages.txt; }
 
 # The lines of the list of which nothing is present.
 missing() {
   local installed line name
   # shellcheck disable=SC2046 # split into names
-  installed=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' $(wanted) 2>/dev/null || true)
+  installed=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' $(wanted | tr '|' ' ') 2>/dev/null || true)
   while read -r line; do
-    for name in $line; do
+    for name in ${line//|/ }; do
       if command -v "$name" >/dev/null || grep -qx "installed $name" <<<"$installed"; then
         continue 2
       fi
@@ -34,20 +34,20 @@ missing() {
   done < <(wanted)
 }
 
-# The first of the names given that a package source offers.
+# Of the names on a line, the first that a package source offers.
 offered() {
   local name
-  for name; do
-    if apt-cache policy "$name" | grep -q '^ *Candidate: [^(]'; then
+  for name in ${1//|/ }; do
+    if apt-cache policy "$name" | grep '^ *Candidate: [^(]' >/dev/null; then
       echo "$name"
       return
     fi
   done
-  echo "No package source offers $*" >>"$log"
+  echo "No package source offers $1" >>"$log"
   return 1
 }
 
-apt() {
+apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$log" 2>&1
 }
 
@@ -55,11 +55,10 @@ apt() {
 install_one_of_each() {
   local line name names=()
   for line; do
-    # shellcheck disable=SC2086 # split into names
-    name=$(offered $line) || return
+    name=$(offered "$line") || return
     names+=("$name")
   done
-  apt install --yes --no-install-recommends "${names[@]}"
+  apt_get install --yes --no-install-recommends "${names[@]}"
 }
 
 install_debian_packages() {
@@ -71,7 +70,7 @@ install_debian_packages() {
   say "installing Debian packages: ${lines[*]}"
   : >"$log"
   # A fresh machine has no lists of packages, and the lists of an old one name files that are gone by now.
-  install_one_of_each "${lines[@]}" || { apt update && install_one_of_each "${lines[@]}"; } || {
+  install_one_of_each "${lines[@]}" || { apt_get update && install_one_of_each "${lines[@]}"; } || {
     tail -n 20 "$log" >&2
     fail "cannot install the Debian packages ${lines[*]} (all of apt's output: $log)"
   }

@@ -1,8 +1,8 @@
 /**
  * The API server as a process of its own, for the demo and for clusters of network namespaces.
  *
- * Its first line on standard output is its URL, printed once it listens; SIGTERM and SIGINT end it. Faults are driven
- * through its control endpoint, see faults/control.ts.
+ * Its first line on standard output is its URL, printed once everything is loaded; SIGTERM and SIGINT end it. Faults
+ * are driven through its control endpoint, see faults/control.ts.
  *
  * @module
  */
@@ -25,6 +25,7 @@ const usage = `usage: main.ts [options]
   --token TEXT         bearer token that every request must carry
   --tls-cert FILE      serve HTTPS with this certificate
   --tls-key FILE       and this key
+  --until-stdin-ends   end as soon as standard input does, so that no server outlives its parent
 `;
 
 async function main(): Promise<void> {
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
       token: { type: "string" },
       "tls-cert": { type: "string" },
       "tls-key": { type: "string" },
+      "until-stdin-ends": { type: "boolean", default: false },
     },
   });
   if (values.help) {
@@ -64,11 +66,12 @@ async function main(): Promise<void> {
     await server.close();
     throw error;
   }
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => {
-      void server.close();
-    });
-  }
+  const end = (): void => {
+    process.stdin.pause();
+    void server.close();
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, end);
+  if (values["until-stdin-ends"]) process.stdin.resume().once("end", end);
   process.stdout.write(`${server.url}\n`);
 }
 

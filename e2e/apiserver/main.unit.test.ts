@@ -57,6 +57,13 @@ test("the process prints its URL first, serves what it loads, obeys the control 
   expect(await once(child, "exit")).toEqual([0, null]);
 });
 
+test("the process ends with its standard input if asked", async () => {
+  const child = spawn(process.execPath, [main, "--until-stdin-ends"], { stdio: ["pipe", "pipe", "inherit"] });
+  await once(createInterface({ input: child.stdout }), "line");
+  child.stdin.end();
+  expect(await once(child, "exit")).toEqual([0, null]);
+});
+
 test("the process refuses bad options and manifests with one line and exit status 2", async () => {
   const failing = [["--port", "x"], ["--nope"], ["--load", join(directory, "missing")], ["--tls-cert", "x"]];
   const outcomes = failing.map(async (options) => {

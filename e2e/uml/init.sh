@@ -23,6 +23,9 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run
 ln -sfn /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
 
 # Modules: the kernel asks the helper named in /proc/sys for them. busybox has one, so kmod need not be installed; it
 # looks in /lib/modules only, which the machine may not have, so it runs in a root made for it.

@@ -36,13 +36,15 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 # Not below /run or /dev/shm, whatever TMPDIR says: the guest hides those under file systems of its own.
 job=$(mktemp -d /tmp/uml-job.XXXXXX)
-guest=
+guest= timer=
 end() {
-  # The guest's processes are processes here. They share the session of the one started below, and those that a
-  # killed guest kernel leaves behind have nobody else to end them.
+  # The guest's processes are processes here, in the guest kernel's session; what a kernel that was killed leaves of
+  # them nobody else would end.
   [ -z "$guest" ] || kill -KILL -- "-$guest" 2>/dev/null
+  [ -z "$timer" ] || kill "$timer" 2>/dev/null
+  wait
   rm -rf "$job"
-}
+} 2>/dev/null
 trap end EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -54,24 +56,31 @@ trap 'exit 143' TERM
 } >"$job/command"
 
 # Two consoles, so that the kernel's log and the command's output do not mix: ttyS0 is the log, tty0 (descriptor 3)
-# is this script's standard output.
-# `timeout` asks the guest to halt, and kills it when it does not. As a background child of a script, `setsid` need not
-# fork, so $! leads the new session.
-setsid timeout --kill-after=5 "$seconds" linux.uml mem="$memory" \
+# is this script's standard output. As a background child of a script, `setsid` need not fork, so $! is the guest kernel
+# and leads its session.
+setsid linux.uml mem="$memory" \
   root=/dev/root rootfstype=hostfs rootflags=/ rw init="$here/init.sh" umljob="$job" \
   uml_dir="$job/" umid=guest con=null con0=null,fd:3 ssl=null ssl0=null,fd:1 console=ttyS0 \
   </dev/null 3>&1 >"$job/kernel.log" 2>&1 &
 guest=$!
-wait "$guest"
+sleep "$seconds" >/dev/null 2>&1 &
+timer=$!
+wait -n -p first "$guest" "$timer"
 ended=$?
-
-if [ -s "$job/status" ]; then
-  exit "$(<"$job/status")"
+late=
+if [ "$first" = "$timer" ]; then
+  late=1
+  kill -TERM "$guest" # asks the guest to halt; `end` does not ask
+  sleep 5 >/dev/null 2>&1 &
+  timer=$!
+  wait -n "$guest" "$timer"
 fi
-# 124: `timeout` ended it; 137: it had to use force.
-if [ "$ended" -eq 124 ] || [ "$ended" -eq 137 ]; then
+
+if [ -n "$late" ]; then
   echo "${0##*/}: no end after $seconds s: $*" >&2
   status=124
+elif [ -s "$job/status" ]; then
+  exit "$(<"$job/status")"
 else
   echo "${0##*/}: the guest ended without a status (UML's own: $ended): $*" >&2
   status=125

@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { type CommandResult, runCommand } from "../harness/command.ts";
@@ -46,12 +49,23 @@ describeOnKernel("run.sh", { programs: ["linux.uml", "busybox"] }, () => {
   });
 
   test("ends a command that is out of time with 124 and the guest kernel's log, and leaves nothing behind", async () => {
-    const before = jobFolders();
-    const { status, stdout, stderr } = await run("-t", "4", "sh", "-c", "echo begun; sleep 1000");
-    expect([status, stdout]).toEqual([124, "begun\n"]);
-    expect(stderr).toMatch(/^run\.sh: no end after 4 s: sh -c echo begun; sleep 1000\n/);
+    const { status, stdout, stderr } = await run("-t", "4", "sh", "-c", "cat /proc/cmdline; sleep 1000");
+    expect(status).toBe(124);
+    expect(stderr).toMatch(/^run\.sh: no end after 4 s: sh -c cat \/proc\/cmdline; sleep 1000\n/);
     expect(stderr).toMatch(/^kernel: .*init\.sh as init process$/m);
-    expect(jobFolders()).toEqual(before);
+    expect(remainsOf(stdout)).toEqual([]);
+  });
+
+  test("leaves nothing behind when it is terminated", async () => {
+    const child = spawn(RUN, ["sh", "-c", "cat /proc/cmdline; sleep 1000"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = once(child, "exit");
+    const [commandLine] = await once(createInterface({ input: child.stdout }), "line");
+    expect(remainsOf(commandLine)).not.toEqual([]);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([143, null]);
+    expect(remainsOf(commandLine)).toEqual([]);
   });
 
   test("tells with 125 that the guest ended by itself", async () => {
@@ -74,6 +88,20 @@ describeOnKernel("run.sh", { programs: ["linux.uml", "busybox"] }, () => {
   });
 });
 
-function jobFolders(): readonly string[] {
-  return readdirSync("/tmp").filter((name) => name.startsWith("uml-job."));
+/** What there is of the guest with this kernel command line: its folder, its processes here. */
+function remainsOf(commandLine: string): readonly string[] {
+  const folder = /umljob=(\S+)/.exec(commandLine)?.[1];
+  if (folder === undefined) throw new RangeError(`Cannot find the job's folder in "${commandLine}"`);
+  const processes = readdirSync("/proc").filter(
+    (pid) => /^\d+$/.test(pid) && argumentsOf(pid).includes(folder),
+  );
+  return [...processes, ...(existsSync(folder) ? [folder] : [])];
+}
+
+function argumentsOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return ""; // it has just ended
+  }
 }

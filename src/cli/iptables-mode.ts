@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { AffinityKeeper } from "../iptables/affinity-keeper.ts";
 import { IptablesBackend } from "../iptables/backend.ts";
@@ -15,6 +14,7 @@ import { detectVariant, ToolError, type Variant } from "../iptables/tools.ts";
 import { type Family, families } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import { CommandError } from "./exit.ts";
+import { hasIPv6, isConntrackLiberal, setRouteLocalnet } from "./host-sysctls.ts";
 
 /** What was found. */
 export interface IptablesHost {
@@ -60,9 +60,17 @@ export async function openIptables(
   node: NodePlan,
 ): Promise<OpenIptables> {
   const { variant } = host;
+  const failure = node.localhostNodePorts ? setRouteLocalnet() : undefined;
+  if (failure !== undefined) {
+    const remedy = "set iptables.localhostNodePorts to false, or run with --init-only once";
+    throw new CommandError(
+      1,
+      `Cannot set ${failure.path} to ${failure.wanted}: ${failure.reason}; ${remedy}`,
+    );
+  }
   const settings: RuleSettings = {
     layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
-    dropInvalid: !config.conntrack.tcpBeLiberal && readNumber(liberalSysctl) === 0,
+    dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
   };
   const kernel = new HostKernel(variant, node.family);
   const affinity = await openAffinity(config, variant, node.family);
@@ -95,27 +103,6 @@ export function assumedSettings(config: ProxyConfig): RuleSettings {
   };
 }
 
-const liberalSysctl = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
-
-/** IPv6 needs the kernel's support and must not be switched off. */
 function isEnabled(family: Family): boolean {
-  return (
-    family === "IPv4" ||
-    (readText("/proc/net/if_inet6") !== undefined &&
-      readNumber("/proc/sys/net/ipv6/conf/all/disable_ipv6") !== 1)
-  );
-}
-
-/** An unreadable sysctl counts as zero. */
-function readNumber(path: string): number {
-  const value = Number.parseInt(readText(path) ?? "", 10);
-  return Number.isNaN(value) ? 0 : value;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
+  return family === "IPv4" || hasIPv6();
 }

@@ -21,6 +21,7 @@ import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.
 import { ClusterFeed } from "./cluster-feed.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
+import { setConntrackSysctls } from "./host-sysctls.ts";
 import { findIptables, type IptablesHost, type OpenIptables, openIptables } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
 import { addressesOf } from "./node-settings.ts";
@@ -77,6 +78,9 @@ class Daemon {
   async run(): Promise<number> {
     const { config, process, nodeName } = this.#startup;
     const host = await findIptables(config);
+    for (const { path, wanted, reason } of setConntrackSysctls(config)) {
+      this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
+    }
     const source = await openSource(this.#startup, nodeName, (level, message, fields) =>
       this.#telemetry.onLog(level, message, fields),
     );

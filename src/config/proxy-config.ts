@@ -20,7 +20,7 @@ export type ProxyMode = "iptables" | "ipvs" | "nftables";
 export const proxyModes: readonly ProxyMode[] = ["iptables", "ipvs", "nftables"];
 
 /** The modes that have a backend. A mode that is known but not available is refused at start. */
-export const availableModes: readonly ProxyMode[] = ["iptables", "ipvs"];
+export const availableModes: readonly ProxyMode[] = ["iptables"];
 
 /** How traffic of local pods is recognised. */
 export type DetectLocalMode = "ClusterCIDR" | "NodeCIDR" | "BridgeInterface" | "InterfaceNamePrefix";

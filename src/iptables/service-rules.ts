@@ -83,6 +83,10 @@ export function detectorMatch(detector: LocalDetector): AddressMatch | Interface
   }
 }
 
+function coversEverything(detector: LocalDetector): boolean {
+  return detector.kind === "cidr" && detector.cidr.prefix === 0;
+}
+
 const poolPrefix = { cluster: "KUBE-SVC-", local: "KUBE-SVL-" } as const;
 
 const frontendComment = {
@@ -152,7 +156,8 @@ class PortRules {
     if (verdict.masquerade === "always") {
       return [{ matches, target: jump(markMasqueradeChain) }];
     }
-    if (verdict.masquerade === "never" || detector === undefined) {
+    // A detector that takes every source for a pod leaves nobody to masquerade (and nft refuses such a match).
+    if (verdict.masquerade === "never" || detector === undefined || coversEverything(detector)) {
       return [];
     }
     return [{ matches: [...matches, not(detectorMatch(detector))], target: jump(markMasqueradeChain) }];

@@ -127,20 +127,29 @@ test.each([
   expect(decodeService(json).object?.ports.map((kept) => kept.port)).toEqual([443]);
 });
 
-test.each(['x" -j ACCEPT', "a b", "a\nb", "A", "a_b", "-a", "a/b", "ä"])(
-  "decodeService() refuses the name %j, which could leave a rule's comment",
-  (name) => {
-    for (const metadata of [{ name }, { namespace: name }]) {
-      const { object, problems } = decodeService(service({}, { metadata }));
-      expect(object).toBeUndefined();
-      expect(problems).toHaveLength(1);
-      expect(problems[0]?.object).toMatch(/^[A-Za-z0-9.?-]*\/[A-Za-z0-9.?-]*$/);
-    }
-    const { object, problems } = decodeService(service({ ports: [{ port: 1 }, { name, port: 2 }] }));
-    expect(object?.ports.map((port) => port.port)).toEqual([1]);
-    expect(problems.map((problem) => problem.field)).toEqual(["spec.ports[1].name"]);
-  },
-);
+/** Names with which an object could leave the comment of a rule. */
+const hostileNames = ['x" -j ACCEPT', "a b", "a\nb", "a'b", "-a", "a/b", "ä"] as const;
+
+test.each([...hostileNames, "A", "a_b"])("decodeService() refuses an object with the name %j", (name) => {
+  for (const metadata of [{ name }, { namespace: name }]) {
+    const { object, problems } = decodeService(service({}, { metadata }));
+    expect(object).toBeUndefined();
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.object).toMatch(/^[A-Za-z0-9.?-]*\/[A-Za-z0-9.?-]*$/);
+  }
+});
+
+test.each(hostileNames)("decodeService() skips a port with the name %j", (name) => {
+  const { object, problems } = decodeService(service({ ports: [{ port: 1 }, { name, port: 2 }] }));
+  expect(object?.ports.map((port) => port.port)).toEqual([1]);
+  expect(problems.map((problem) => problem.field)).toEqual(["spec.ports[1].name"]);
+});
+
+test("decodeService() takes port names that only an API server would mind", () => {
+  const { object, problems } = decodeService(service({ ports: [{ name: "webPort_1", port: 1 }] }));
+  expect(problems).toEqual([]);
+  expect(object?.ports.map((port) => port.name)).toEqual(["webPort_1"]);
+});
 
 test("decodeService() refuses an object without a name or a namespace, and what is no object", () => {
   expect(decodeService(service({}, { metadata: { name: undefined } })).object).toBeUndefined();

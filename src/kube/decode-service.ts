@@ -10,7 +10,7 @@
  */
 import type { IngressObject, Protocol, ServiceObject, ServicePortObject } from "../proxier/objects.ts";
 import type { Fields } from "./fields.ts";
-import { type Decoded, type IdentityRule, identify, isLabel, isLabelValue, labelLength } from "./identity.ts";
+import { type Decoded, type IdentityRule, identify, isLabelValue, isPortName, labelLength } from "./identity.ts";
 import { StringPool } from "./string-pool.ts";
 
 /** How Services are named. */
@@ -118,7 +118,7 @@ function clash(one: ServicePortObject, other: ServicePortObject): boolean {
 }
 
 function readPort(entry: Fields, pool: StringPool): ServicePortObject | undefined {
-  const name = entry.checkedText("name", (text) => text === "" || isLabel(text), "a port name") ?? "";
+  const name = entry.checkedText("name", isPortName, "a port name") ?? "";
   const protocol = readProtocol(entry) ?? "TCP";
   const nodePort = entry.integer("nodePort", 0, 65_535) ?? 0;
   if (!entry.has("port")) {

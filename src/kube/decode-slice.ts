@@ -18,6 +18,7 @@ import {
   identify,
   isLabel,
   isLabelValue,
+  isPortName,
   isSubdomain,
   subdomainLength,
 } from "./identity.ts";
@@ -79,7 +80,7 @@ function readPorts({ root, problems }: Identity, pool: StringPool): readonly Sli
   const ports: SlicePortObject[] = [];
   for (const entry of root.entries("ports", portLimit)) {
     const before = problems.count;
-    const name = entry.checkedText("name", (text) => text === "" || isLabel(text), "a port name");
+    const name = entry.checkedText("name", isPortName, "a port name");
     const protocol = readProtocol(entry) ?? "TCP";
     const port = entry.integer("port", 0, 65_535);
     if (problems.count === before) {

@@ -88,7 +88,7 @@ test("decodeObject() gives bounded values and harmless names for any mutant of a
       expect(objectKey(object)).toMatch(/^[a-z0-9./-]+$/);
       expect(Math.max(...texts(object).map((text) => text.length))).toBeLessThanOrEqual(1024);
       if (object.kind === "Service") {
-        expect(object.ports.every((port) => /^[a-z0-9.-]*$/.test(port.name))).toBe(true);
+        expect(object.ports.every((port) => /^[A-Za-z0-9._-]*$/.test(port.name))).toBe(true);
         expect(object.ports.every((port) => port.port >= 1 && port.port <= 65_535)).toBe(true);
       }
     }),

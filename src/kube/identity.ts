@@ -2,8 +2,9 @@
  * Who an object is: its namespace, name and version, and the rules of Kubernetes names.
  *
  * Names end up in rule comments, chain hashes, logs and metrics. They are checked here, once: a name that gets
- * through consists of `a-z 0-9 . -` only, so no quote, blank or line break can reach the text of a rule. An object
- * whose name does not get through is refused as a whole, for nothing could be said about it safely.
+ * through consists of `a-z 0-9 . -` only (of a port also of `A-Z _`), so no quote, blank or line break can reach the
+ * text of a rule. An object whose name does not get through is refused as a whole, for nothing could be said about it
+ * safely.
  *
  * @module
  */
@@ -17,7 +18,7 @@ export interface Decoded<T> {
   readonly problems: readonly Problem[];
 }
 
-/** Length of a DNS label: names of namespaces, Services and ports. */
+/** Length of a DNS label: names of namespaces, Services and ports; also that of a label's value. */
 export const labelLength = 63;
 
 /** Length of a DNS subdomain: names of EndpointSlices and Nodes. */
@@ -39,6 +40,14 @@ export function isLabel(text: string): boolean {
 /** Whether the text can be a DNS subdomain. */
 export function isSubdomain(text: string): boolean {
   return isName(text, subdomainLength);
+}
+
+/**
+ * Whether the text can be a port's name, `""` meaning none. Wider than the API server's rule, which has no upper case:
+ * port names are only ever compared and shown, and manifests that never met an API server use them.
+ */
+export function isPortName(text: string): boolean {
+  return text === "" || isLabelValue(text);
 }
 
 /** Whether the text can be the value of a label, zones included. */

@@ -4,125 +4,9 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import type { Backend, SyncReport } from "./backend.ts";
-import type { EndpointSliceObject, ObjectKey, Problem, ServiceObject } from "./objects.ts";
-import type { NodePortAddresses, Plan, PlanChange, ServicePlan } from "./plan.ts";
-import { mergeChanges, Proxier, type SyncFailure, type SyncOutcome } from "./proxier.ts";
-import { objectKey } from "./service-port.ts";
-import { address, FakeClock, PlannedCluster, service, settle, slice } from "./testing.ts";
-
-const report: SyncReport = {
-  family: "IPv4",
-  full: false,
-  written: 1,
-  removed: 0,
-  bytes: 100,
-  repaired: 0,
-  quarantined: [],
-  tables: {},
-};
-
-/** Takes 20 ms for a sync (so that 5 ms later it is still running), fails as often as it is told to, and writes down what it was asked for. */
-class FakeBackend implements Backend {
-  readonly name = "iptables";
-  readonly family = "IPv4";
-  readonly calls: { readonly plan: Plan; readonly change: PlanChange | "everything" }[] = [];
-  failing = 0;
-  closed = 0;
-  signal: AbortSignal | undefined;
-  readonly #clock: FakeClock;
-
-  constructor(clock: FakeClock) {
-    this.#clock = clock;
-  }
-
-  async sync(plan: Plan, change: PlanChange | "everything", signal: AbortSignal): Promise<SyncReport> {
-    this.calls.push({ plan, change });
-    this.signal = signal;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#clock.after(20, resolve);
-    await promise;
-    if (this.failing > 0) {
-      this.failing -= 1;
-      throw new Error("The table is locked");
-    }
-    return report;
-  }
-
-  async close(): Promise<void> {
-    this.closed += 1;
-  }
-}
-
-/** A proxier with everything around it. */
-class Stage {
-  readonly clock: FakeClock = new FakeClock();
-  readonly cluster: PlannedCluster = new PlannedCluster();
-  readonly backend: FakeBackend = new FakeBackend(this.clock);
-  readonly proxier: Proxier;
-  /** Names of the callbacks, in order; problems apart. */
-  readonly told: string[] = [];
-  readonly outcomes: SyncOutcome[] = [];
-  readonly failures: SyncFailure[] = [];
-  readonly problems: (readonly [ObjectKey, readonly Problem[]])[] = [];
-  nodePorts: () => NodePortAddresses = () => ({ kind: "all", loopback: false });
-
-  constructor() {
-    this.proxier = new Proxier({
-      planner: this.cluster.planner,
-      backend: this.backend,
-      clock: this.clock,
-      intervals: { minIntervalMs: 1000, retryMs: 5000, maxIntervalMs: 3_600_000 },
-      readNodePorts: () => this.nodePorts(),
-      observer: {
-        onQueued: () => this.told.push("queued"),
-        onSyncStart: () => this.told.push("start"),
-        onSynced: (outcome) => {
-          this.told.push("synced");
-          this.outcomes.push(outcome);
-        },
-        onFailure: (failure) => {
-          this.told.push("failure");
-          this.failures.push(failure);
-        },
-        onProblems: (_, key, problems) => this.problems.push([key, problems]),
-      },
-    });
-  }
-
-  /** An event: puts an object into the state and names the Services touched. */
-  put(object: ServiceObject | EndpointSliceObject): void {
-    const { state } = this.cluster;
-    const touched = object.kind === "Service" ? state.upsertService(object) : state.upsertSlice(object);
-    for (const key of touched) {
-      this.proxier.touch(key, object.kind === "EndpointSlice" ? object.triggerTime : "");
-    }
-  }
-
-  drop(object: ServiceObject | EndpointSliceObject): void {
-    const { state } = this.cluster;
-    const key = objectKey(object);
-    for (const one of object.kind === "Service" ? state.removeService(key) : state.removeSlice(key)) {
-      this.proxier.touch(one);
-    }
-  }
-
-  /** Lets everything that waits happen: the least interval and a sync. */
-  async pass(): Promise<void> {
-    await this.clock.advance(1020);
-  }
-
-  /** Starts with one Service in place, and forgets what was told of it. */
-  async start(): Promise<void> {
-    this.put(service());
-    this.proxier.start();
-    await this.pass();
-    expect(this.outcomes).toHaveLength(1);
-    for (const list of [this.told, this.outcomes, this.problems, this.backend.calls]) {
-      list.length = 0;
-    }
-  }
-}
+import type { PlanChange } from "./plan.ts";
+import { address, service, settle, slice } from "./testing.ts";
+import { fakeReport, ProxierStage } from "./testing-proxier.ts";
 
 /** Names of the Services in a change. */
 function names(change: PlanChange | "everything" | undefined): readonly string[] | string | undefined {
@@ -131,7 +15,7 @@ function names(change: PlanChange | "everything" | undefined): readonly string[]
 
 describe("Proxier.start()", () => {
   test("is what it takes: before it nothing is written, counted as waiting, or told", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     stage.put(service());
     stage.put(slice(["10.244.1.1"]));
     stage.proxier.setZone("zone-a");
@@ -143,7 +27,7 @@ describe("Proxier.start()", () => {
   });
 
   test("syncs everything that has come so far, once", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     stage.put(service());
     stage.put(slice(["10.244.1.1"]));
     stage.proxier.start();
@@ -158,7 +42,7 @@ describe("Proxier.start()", () => {
 
 describe("Proxier.touch()", () => {
   test("leads to a sync of what changed", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     const before = stage.cluster.planner.plan.services.get("ns/web");
     stage.put(slice(["10.244.1.1"]));
@@ -173,7 +57,7 @@ describe("Proxier.touch()", () => {
         scope: "changes",
         plan: stage.cluster.planner.plan,
         change: call?.change,
-        report,
+        report: fakeReport,
         planMs: 0,
         totalMs: 20,
         triggerTimes: [],
@@ -182,7 +66,7 @@ describe("Proxier.touch()", () => {
   });
 
   test("folds many events into one sync", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     for (let index = 1; index <= 100; index++) {
       stage.put(service({ name: `s${index}`, clusterIPs: [`10.96.1.${index}`] }));
@@ -194,7 +78,7 @@ describe("Proxier.touch()", () => {
   });
 
   test("leaves what comes during a sync to the next one", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.put(slice(["10.244.1.1"]));
     await stage.clock.advance(5);
@@ -207,7 +91,7 @@ describe("Proxier.touch()", () => {
 
 describe("Proxier and problems", () => {
   test("tells them before the kernel is written, and that they are gone", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.backend.failing = 1;
     stage.put(service({ externalIPs: ["?"] }));
@@ -224,7 +108,7 @@ describe("Proxier and problems", () => {
 
 describe("Proxier after a failure", () => {
   test("syncs everything next, and tells all that changed since the last success", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     const before = stage.cluster.planner.plan.services.get("ns/web");
     stage.backend.failing = 2;
@@ -258,7 +142,7 @@ describe("Proxier after a failure", () => {
   });
 
   test("does not forget that the node changed", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.backend.failing = 1;
     stage.nodePorts = () => ({ kind: "listed", addresses: [address("192.168.0.2")] });
@@ -269,7 +153,7 @@ describe("Proxier after a failure", () => {
   });
 
   test("forgets what it told once it has succeeded", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.backend.failing = 1;
     stage.put(slice(["10.244.1.1"]));
@@ -281,7 +165,7 @@ describe("Proxier after a failure", () => {
   });
 
   test("fails a sync when the node's addresses cannot be read, and plans nothing meanwhile", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     let readable = false;
     stage.nodePorts = () => {
@@ -300,77 +184,9 @@ describe("Proxier after a failure", () => {
   });
 });
 
-describe("Proxier and trigger times", () => {
-  const changed = (index: number): EndpointSliceObject =>
-    slice([`10.244.1.${index % 250}`], { triggerTime: `time ${index}`, resourceVersion: `${index}` });
-
-  test("tells the times of the changes that are in the kernel now, once", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.put(changed(1));
-    stage.put(changed(2));
-    await stage.pass();
-    stage.put(service({ annotations: { any: "thing" } }));
-    await stage.pass();
-    expect(stage.outcomes.map(({ triggerTimes }) => triggerTimes)).toEqual([["time 1", "time 2"], []]);
-  });
-
-  test("keeps them over failures, in order", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.backend.failing = 2;
-    stage.put(changed(1));
-    await stage.clock.advance(5);
-    stage.put(changed(2));
-    await stage.pass();
-    stage.put(changed(3));
-    await stage.clock.advance(10_000);
-    expect(stage.failures).toHaveLength(2);
-    expect(stage.outcomes.map(({ triggerTimes }) => triggerTimes)).toEqual([["time 1", "time 2", "time 3"]]);
-  });
-
-  test("leaves those that come during a sync to the next one", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.put(changed(1));
-    await stage.clock.advance(5);
-    stage.put(changed(2));
-    await stage.pass();
-    await stage.pass();
-    expect(stage.outcomes.map(({ triggerTimes }) => triggerTimes)).toEqual([["time 1"], ["time 2"]]);
-  });
-
-  test("forgets those of a Service that lost a slice", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.put(changed(1));
-    stage.put(slice([], { name: "api-1", serviceName: "api", triggerTime: "time of api" }));
-    stage.proxier.forgetTriggerTimes("ns/web");
-    await stage.pass();
-    expect(stage.outcomes[0]?.triggerTimes).toEqual(["time of api"]);
-  });
-
-  test("keeps the first of many while nothing can be written, not all", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.backend.failing = 3;
-    for (let round = 0; round < 3; round++) {
-      for (let index = 0; index < 1000; index++) {
-        stage.put(changed(round * 1000 + index));
-      }
-      await stage.pass();
-    }
-    await stage.clock.advance(10_000);
-    const [outcome] = stage.outcomes;
-    expect(stage.failures).toHaveLength(3);
-    expect(outcome?.triggerTimes.slice(0, 2)).toEqual(["time 0", "time 1"]);
-    expect(outcome?.triggerTimes.length).toBeLessThanOrEqual(1000);
-  });
-});
-
 describe("Proxier.setZone() and Proxier.resync()", () => {
   test("lead to a sync of everything, another zone once", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.proxier.setZone("zone-a");
     stage.proxier.setZone("zone-a");
@@ -387,7 +203,7 @@ describe("Proxier.setZone() and Proxier.resync()", () => {
 
 describe("Proxier and node ports", () => {
   test("reads at each sync where they answer", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.nodePorts = () => ({ kind: "listed", addresses: [address("192.168.0.2")] });
     stage.proxier.resync();
@@ -399,7 +215,7 @@ describe("Proxier and node ports", () => {
 
 describe("Proxier.stop()", () => {
   test("lets the running sync finish, closes the backend and starts nothing more", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     stage.put(slice(["10.244.1.1"]));
     await stage.clock.advance(5);
@@ -420,7 +236,7 @@ describe("Proxier.stop()", () => {
 
 describe("Proxier.exclusively()", () => {
   test("keeps a job apart from syncs", async () => {
-    const stage = new Stage();
+    const stage = new ProxierStage();
     await stage.start();
     const job = Promise.withResolvers<void>();
     const done = stage.proxier.exclusively(() => job.promise);
@@ -431,51 +247,5 @@ describe("Proxier.exclusively()", () => {
     await done;
     await stage.pass();
     expect(stage.backend.calls).toHaveLength(1);
-  });
-});
-
-describe("mergeChanges()", () => {
-  /** A plan that is told from others by its number of local endpoints. */
-  const plan = (version: number): ServicePlan => ({
-    key: "ns/any",
-    ports: [],
-    health: { port: 1, localEndpoints: version },
-  });
-
-  function change(before: Readonly<Record<string, ServicePlan | undefined>>, node = false): PlanChange {
-    const entries = Object.entries(before);
-    return {
-      services: new Set(entries.map(([key]) => key)),
-      before: new Map(entries.flatMap(([key, one]) => (one === undefined ? [] : [[key, one] as const]))),
-      node,
-    };
-  }
-
-  test("names the Services of both, each as it was before the first", () => {
-    const first = change({ changed: plan(1), gone: plan(2), fresh: undefined });
-    const second = change({ changed: plan(3), fresh: plan(4), other: plan(5) });
-    const merged = mergeChanges(first, second);
-    expect(merged).toEqual(change({ changed: plan(1), gone: plan(2), fresh: undefined, other: plan(5) }));
-  });
-
-  test("remembers that a Service that went and came back was there at first", () => {
-    const merged = mergeChanges(change({ a: plan(1) }), change({ a: undefined }));
-    expect(merged.before.get("a")).toEqual(plan(1));
-  });
-
-  test.each([
-    [false, false],
-    [true, false],
-    [false, true],
-    [true, true],
-  ])("knows whether the node changed: %j, then %j", (first, second) => {
-    expect(mergeChanges(change({ a: plan(1) }, first), change({}, second)).node).toBe(first || second);
-    expect(mergeChanges(change({}, first), change({ b: plan(1) }, second)).node).toBe(first || second);
-  });
-
-  test("with nothing is the other", () => {
-    const one = change({ a: plan(1), b: undefined }, true);
-    expect(mergeChanges(change({}), one)).toEqual(one);
-    expect(mergeChanges(one, change({}))).toEqual(one);
   });
 });

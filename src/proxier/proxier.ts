@@ -94,7 +94,7 @@ export class Proxier {
   start(): void {
     if (!this.#started) {
       this.#started = true;
-      this.#request("everything");
+      this.#options.observer.onQueued(this.family);
       this.#loop.start();
     }
   }

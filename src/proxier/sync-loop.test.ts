@@ -4,77 +4,19 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import { SyncLoop, type SyncLoopOptions, type SyncScope } from "./sync-loop.ts";
-import { FakeClock, settle } from "./testing.ts";
-
-/** A loop whose syncs are written down, with the clock that drives it. All times in seconds. */
-class Stage {
-  readonly clock: FakeClock = new FakeClock();
-  readonly loop: SyncLoop;
-  /** Start of each sync and what it covers. */
-  readonly runs: (readonly [number, SyncScope])[] = [];
-  /** Delay until the next attempt as announced after each failure. */
-  readonly announced: number[] = [];
-  /** How many of the next syncs fail. */
-  failing = 0;
-  /** How long a sync takes. */
-  takes = 0;
-  #running = 0;
-
-  constructor(seconds: { readonly min?: number; readonly retry?: number; readonly max?: number } = {}) {
-    const { min = 1, retry = 5, max = 10 } = seconds;
-    const options: SyncLoopOptions = {
-      minIntervalMs: min * 1000,
-      retryMs: retry * 1000,
-      maxIntervalMs: max * 1000,
-      clock: this.clock,
-      sync: (scope) => this.#sync(scope),
-      onFailure: (_, retryInMs) => this.announced.push(retryInMs / 1000),
-    };
-    this.loop = new SyncLoop(options);
-  }
-
-  /** Moves on to a time. */
-  async until(seconds: number): Promise<void> {
-    await this.clock.advance(seconds * 1000 - this.clock.now());
-  }
-
-  /** Starts the loop and lets the first sync happen. */
-  async start(): Promise<void> {
-    this.loop.start();
-    await this.until(0);
-  }
-
-  get times(): readonly number[] {
-    return this.runs.map(([time]) => time);
-  }
-
-  async #sync(scope: SyncScope): Promise<void> {
-    this.runs.push([this.clock.now() / 1000, scope]);
-    this.#running += 1;
-    expect(this.#running).toBe(1);
-    if (this.takes > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.clock.after(this.takes * 1000, resolve);
-      await promise;
-    }
-    this.#running -= 1;
-    if (this.failing > 0) {
-      this.failing -= 1;
-      throw new Error("The kernel does not like it");
-    }
-  }
-}
+import { SyncLoop, type SyncScope } from "./sync-loop.ts";
+import { FakeClock } from "./testing.ts";
+import { SyncLoopStage } from "./testing-sync-loop.ts";
 
 describe("SyncLoop.start()", () => {
   test("syncs everything at once", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     expect(stage.runs).toEqual([[0, "everything"]]);
   });
 
   test("is what it takes: nothing happens before, whatever is asked for", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     stage.loop.request();
     stage.loop.request("everything");
     await stage.until(100);
@@ -85,7 +27,7 @@ describe("SyncLoop.start()", () => {
   });
 
   test("starts once", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     stage.loop.start();
     await stage.until(9);
@@ -95,7 +37,7 @@ describe("SyncLoop.start()", () => {
 
 describe("SyncLoop.request()", () => {
   test("is served when the least interval is over", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     await stage.until(0.5);
     stage.loop.request();
@@ -109,7 +51,7 @@ describe("SyncLoop.request()", () => {
   });
 
   test("is served at once when the last sync is long ago", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     await stage.until(7);
     stage.loop.request();
@@ -118,7 +60,7 @@ describe("SyncLoop.request()", () => {
   });
 
   test("folds with others: a hundred in the least interval are one sync", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     for (let index = 0; index < 100; index++) {
       await stage.clock.advance(5);
@@ -129,7 +71,7 @@ describe("SyncLoop.request()", () => {
   });
 
   test("for everything wins over requests for changes", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     stage.loop.request("everything");
     stage.loop.request("changes");
@@ -144,7 +86,7 @@ describe("SyncLoop.request()", () => {
   });
 
   test("during a sync leads to one more, counted from its end", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     stage.takes = 3;
     await stage.start();
     await stage.until(1);
@@ -156,7 +98,7 @@ describe("SyncLoop.request()", () => {
   });
 
   test("is served as soon as the running sync is over when there is no least interval", async () => {
-    const stage = new Stage({ min: 0 });
+    const stage = new SyncLoopStage({ min: 0 });
     stage.takes = 3;
     await stage.start();
     await stage.until(1);
@@ -168,7 +110,7 @@ describe("SyncLoop.request()", () => {
 
 describe("SyncLoop after a failure", () => {
   test("tries again on its own, with everything and soon", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     stage.failing = 1;
     await stage.start();
     await stage.until(5);
@@ -180,7 +122,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("covers everything also when only changes were to be synced", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     await stage.until(2);
     stage.failing = 1;
@@ -193,7 +135,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("waits longer after each further failure, but never longer than the retry interval", async () => {
-    const stage = new Stage({ min: 0, retry: 5, max: 100 });
+    const stage = new SyncLoopStage({ min: 0, retry: 5, max: 100 });
     stage.failing = 8;
     await stage.start();
     await stage.until(28);
@@ -204,7 +146,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("never waits longer than the greatest interval", async () => {
-    const stage = new Stage({ min: 0, retry: 60, max: 2 });
+    const stage = new SyncLoopStage({ min: 0, retry: 60, max: 2 });
     stage.failing = 5;
     await stage.start();
     await stage.until(8);
@@ -212,7 +154,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("starts over with a short wait after a success", async () => {
-    const stage = new Stage({ min: 0, retry: 5, max: 100 });
+    const stage = new SyncLoopStage({ min: 0, retry: 5, max: 100 });
     stage.failing = 3;
     await stage.start();
     await stage.until(4);
@@ -224,7 +166,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("is not held up by the wait when something is asked for", async () => {
-    const stage = new Stage({ min: 1, retry: 5, max: 10 });
+    const stage = new SyncLoopStage({ min: 1, retry: 5, max: 10 });
     stage.failing = 1;
     await stage.start();
     await stage.until(0.1);
@@ -239,7 +181,7 @@ describe("SyncLoop after a failure", () => {
   });
 
   test("keeps the least interval even if the retry interval is shorter", async () => {
-    const stage = new Stage({ min: 5, retry: 1 });
+    const stage = new SyncLoopStage({ min: 5, retry: 1 });
     stage.failing = 1;
     await stage.start();
     await stage.until(4.9);
@@ -270,7 +212,7 @@ describe("SyncLoop after a failure", () => {
 
 describe("SyncLoop without requests", () => {
   test("syncs everything each time the greatest interval is over", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     stage.takes = 0.5;
     await stage.start();
     await stage.until(22);
@@ -304,7 +246,7 @@ describe("SyncLoop without requests", () => {
   });
 
   test("counts the greatest interval from the last sync of everything", async () => {
-    const stage = new Stage();
+    const stage = new SyncLoopStage();
     await stage.start();
     await stage.until(9);
     stage.loop.request();
@@ -319,7 +261,7 @@ describe("SyncLoop without requests", () => {
   });
 
   test("makes a requested sync cover everything when that is due", async () => {
-    const stage = new Stage({ min: 4 });
+    const stage = new SyncLoopStage({ min: 4 });
     await stage.start();
     await stage.until(7);
     stage.loop.request();
@@ -331,105 +273,5 @@ describe("SyncLoop without requests", () => {
       [7, "changes"],
       [11, "everything"],
     ]);
-  });
-});
-
-describe("SyncLoop.stop()", () => {
-  test("waits for the running sync and starts no other", async () => {
-    const stage = new Stage();
-    stage.takes = 3;
-    await stage.start();
-    stage.loop.request();
-    let stopped = false;
-    const stop = stage.loop.stop().then(() => {
-      stopped = true;
-    });
-    await stage.until(2.9);
-    expect(stopped).toBe(false);
-    await stage.until(3);
-    await stop;
-    stage.loop.request("everything");
-    await stage.until(100);
-    expect(stage.times).toEqual([0]);
-  });
-
-  test("cancels a sync that waits", async () => {
-    const stage = new Stage();
-    await stage.start();
-    stage.loop.request();
-    await stage.loop.stop();
-    await stage.until(100);
-    expect(stage.times).toEqual([0]);
-  });
-
-  test("does not retry a sync that fails meanwhile", async () => {
-    const stage = new Stage();
-    stage.takes = 3;
-    stage.failing = 1;
-    await stage.start();
-    const stop = stage.loop.stop();
-    await stage.until(100);
-    await stop;
-    expect(stage.times).toEqual([0]);
-    expect(stage.announced).toHaveLength(1);
-  });
-
-  test("is for good", async () => {
-    const stage = new Stage();
-    await stage.loop.stop();
-    stage.loop.start();
-    await stage.until(100);
-    expect(stage.times).toEqual([]);
-  });
-
-  test("lets a sync behind a job go", async () => {
-    const stage = new Stage();
-    const job = Promise.withResolvers<void>();
-    const done = stage.loop.exclusively(() => job.promise);
-    await stage.start();
-    const stop = stage.loop.stop();
-    job.resolve();
-    await done;
-    await stop;
-    expect(stage.times).toEqual([]);
-  });
-});
-
-describe("SyncLoop.exclusively()", () => {
-  test("waits for the running sync, and lets the next one wait", async () => {
-    const stage = new Stage({ min: 0 });
-    stage.takes = 2;
-    await stage.start();
-    const job = Promise.withResolvers<string>();
-    const started: number[] = [];
-    const result = stage.loop.exclusively(async () => {
-      started.push(stage.clock.now() / 1000);
-      return await job.promise;
-    });
-    await stage.until(1);
-    stage.loop.request();
-    expect(started).toEqual([]);
-    await stage.until(5);
-    expect(started).toEqual([2]);
-    expect(stage.times).toEqual([0]);
-    job.resolve("done");
-    expect(await result).toBe("done");
-    await settle();
-    expect(stage.times).toEqual([0, 5]);
-  });
-
-  test("hands on what the job throws, and goes on", async () => {
-    const stage = new Stage({ min: 0 });
-    await stage.start();
-    await expect(stage.loop.exclusively(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
-    stage.loop.request();
-    await stage.until(1);
-    expect(stage.times).toEqual([0, 0]);
-    expect(stage.announced).toEqual([]);
-  });
-
-  test("works before the start", async () => {
-    const stage = new Stage();
-    expect(await stage.loop.exclusively(async () => 7)).toBe(7);
   });
 });

@@ -1,0 +1,99 @@
+/**
+ * Kernel settings that the program needs, written once at start. Those of the network namespace that it runs in.
+ *
+ * A value is written only when the present one differs.
+ *
+ * @module
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { conntrackMax } from "../config/conntrack-max.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+
+/** A setting that could not be made. */
+export interface SysctlFailure {
+  readonly path: string;
+  readonly wanted: number;
+  readonly reason: string;
+}
+
+const netfilter = "/proc/sys/net/netfilter";
+const hashSize = "/sys/module/nf_conntrack/parameters/hashsize";
+
+/** Buckets of the table are raised to a quarter of its entries, the kernel's own ratio for large tables. */
+const entriesPerBucket = 4;
+
+/** Sizes and timeouts of connection tracking, as configured. @returns what could not be set */
+export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure[] {
+  const { conntrack } = config;
+  const failures: SysctlFailure[] = [];
+  const set = (path: string, value: number): void => {
+    const failure = ensureSysctl(path, value);
+    if (failure !== undefined) {
+      failures.push(failure);
+    }
+  };
+  const seconds = (name: string, ms: number): void => {
+    if (ms > 0) {
+      set(`${netfilter}/${name}`, Math.floor(ms / 1000));
+    }
+  };
+  const max = conntrackMax(conntrack, availableParallelism());
+  if (max !== undefined) {
+    set(`${netfilter}/nf_conntrack_max`, max);
+    if ((readNumber(hashSize) ?? Number.POSITIVE_INFINITY) < max / entriesPerBucket) {
+      set(hashSize, Math.floor(max / entriesPerBucket));
+    }
+  }
+  seconds("nf_conntrack_tcp_timeout_established", conntrack.tcpEstablishedTimeoutMs);
+  seconds("nf_conntrack_tcp_timeout_close_wait", conntrack.tcpCloseWaitTimeoutMs);
+  seconds("nf_conntrack_udp_timeout", conntrack.udpTimeoutMs);
+  seconds("nf_conntrack_udp_timeout_stream", conntrack.udpStreamTimeoutMs);
+  if (conntrack.tcpBeLiberal) {
+    set(`${netfilter}/nf_conntrack_tcp_be_liberal`, 1);
+  }
+  return failures;
+}
+
+/** Lets packets from 127.0.0.1 leave the host, for NodePorts on localhost. The rules keep everybody else out. */
+export function setRouteLocalnet(): SysctlFailure | undefined {
+  return ensureSysctl("/proc/sys/net/ipv4/conf/all/route_localnet", 1);
+}
+
+/** Whether conntrack takes out-of-window packets for valid. An unreadable setting counts as no. */
+export function isConntrackLiberal(): boolean {
+  return (readNumber(`${netfilter}/nf_conntrack_tcp_be_liberal`) ?? 0) !== 0;
+}
+
+/** Whether the kernel has IPv6, and it is not switched off. */
+export function hasIPv6(): boolean {
+  return (
+    readText("/proc/net/if_inet6") !== undefined &&
+    readNumber("/proc/sys/net/ipv6/conf/all/disable_ipv6") !== 1
+  );
+}
+
+function ensureSysctl(path: string, wanted: number): SysctlFailure | undefined {
+  if (readNumber(path) === wanted) {
+    return undefined;
+  }
+  try {
+    writeFileSync(path, String(wanted));
+    return undefined;
+  } catch (error) {
+    return { path, wanted, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function readNumber(path: string): number | undefined {
+  const value = Number.parseInt(readText(path) ?? "", 10);
+  return Number.isNaN(value) ? undefined : value;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
