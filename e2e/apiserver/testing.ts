@@ -5,7 +5,15 @@
  */
 import type { IncomingMessage } from "node:http";
 import { get } from "node:http";
+import type { Clock } from "./clock.ts";
+import { ManualClock } from "./clock.ts";
 import type { Json, JsonObject } from "./json.ts";
+import { parseRange } from "./kinds/addresses.ts";
+import type { Status } from "./status.ts";
+import { ApiError } from "./status.ts";
+import { ApiStore } from "./storage/api-store.ts";
+import { Registry } from "./storage/registry.ts";
+import { Store } from "./storage/store.ts";
 
 /** An answer, its body parsed. */
 export interface Answer {
@@ -135,4 +143,33 @@ export function sliceObject(name: string, service: string, addresses: readonly s
     endpoints: addresses.map((address): Json => ({ addresses: [address] })),
     ports: [{ name: "http", port: 8080 }],
   };
+}
+
+/** A store and its registry without a server around them; uids are counted, generated names are all the same. */
+export function inMemoryApi(options: { readonly clock?: Clock; readonly createNamespaces?: boolean } = {}): {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly api: ApiStore;
+} {
+  let uid = 0;
+  const store = new Store(100);
+  const registry = new Registry(store, {
+    clock: options.clock ?? new ManualClock(),
+    random: () => 0,
+    newUid: () => `uid-${++uid}`,
+    serviceRanges: ["10.96.0.0/12"].flatMap((text) => parseRange(text) ?? []),
+    createNamespaces: options.createNamespaces ?? true,
+  });
+  return { store, registry, api: new ApiStore(store, registry) };
+}
+
+/** The Status of the ApiError that an action throws. */
+export function failure(action: () => unknown): Status {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof ApiError) return error.status;
+    throw error;
+  }
+  throw new Error("Cannot find a failure: the action succeeded");
 }

@@ -8,7 +8,8 @@ import { ConfigError } from "./config-error.ts";
 import { conntrackMax } from "./conntrack-max.ts";
 import { decodeConfig } from "./decode-config.ts";
 import { ipvsScheduler, masqueradeMark, modeSettings, serverAddress } from "./effective-settings.ts";
-import { loadConfig } from "./load-config.ts";
+import { parseKubeProxyFlags } from "./kube-proxy-flags.ts";
+import { configFromFile, configFromFlags, loadConfig } from "./load-config.ts";
 import { bytesOf, header, kubeadmFile, run, runFile, start } from "./testing.ts";
 
 async function messagesOf(started: ReturnType<typeof run>): Promise<readonly string[]> {
@@ -30,15 +31,16 @@ test("loadConfig() accepts kubeadm's file", async () => {
   ]);
 });
 
-test("loadConfig() runs kubeadm's file in ipvs mode with its own minimum period", async () => {
-  const { config } = await run(["--config=f"], kubeadmFile.replace('mode: ""', "mode: ipvs"));
+test("configFromFile() reads kubeadm's file in ipvs mode with its own minimum period", () => {
+  const bytes = bytesOf(kubeadmFile.replace('mode: ""', "mode: ipvs"));
+  const { config } = configFromFile(bytes, parseKubeProxyFlags([]));
   const settings = modeSettings(config, config.mode);
   expect([settings.syncPeriodMs, settings.minSyncPeriodMs]).toEqual([30_000, 0]);
   expect([ipvsScheduler(config), masqueradeMark(settings.masqueradeBit)]).toEqual(["rr", 0x4000]);
 });
 
-test("loadConfig() runs ipvs mode from flags with the minimum period of iptables mode", async () => {
-  const { config } = await run(["--proxy-mode=ipvs"]);
+test("configFromFlags() takes ipvs mode with the minimum period of iptables mode", () => {
+  const { config } = configFromFlags(parseKubeProxyFlags(["--proxy-mode=ipvs"]));
   const { syncPeriodMs, minSyncPeriodMs } = modeSettings(config, config.mode);
   expect([syncPeriodMs, minSyncPeriodMs]).toEqual([30_000, 1_000]);
 });
@@ -88,7 +90,7 @@ test("loadConfig() refuses a file that cannot be read", async () => {
 
 test("loadConfig() refuses a mode that has no backend and names those that have one", async () => {
   const message =
-    'failed validate: KubeProxyConfiguration.Mode.ProxyMode: Unsupported value: "nftables": supported values: "iptables", "ipvs"';
+    'failed validate: KubeProxyConfiguration.Mode.ProxyMode: Unsupported value: "nftables": supported values: "iptables"';
   await expect(runFile("mode: nftables")).rejects.toThrow(new ConfigError(message));
   await expect(start(["--proxy-mode=nftables"])).rejects.toThrow(new ConfigError(message));
 });
@@ -114,10 +116,10 @@ test("loadConfig() runs with unknown fields and duplicate keys, and warns", asyn
   expect(await messagesOf(runFile("foo: 1"))).toEqual([
     'Using lenient decoding as strict decoding failed: strict decoding error: unknown field "foo"',
   ]);
-  const { config, warnings } = await runFile("mode: iptables\nmode: ipvs");
-  expect(config.mode).toBe("ipvs");
+  const { config, warnings } = await runFile("bindAddress: 10.0.0.1\nbindAddress: 10.0.0.2");
+  expect(config.bindAddress).toBe("10.0.0.2");
   expect(warnings).toMatchObject([
-    { kind: "strictness", message: expect.stringContaining('key "mode" already set in map') },
+    { kind: "strictness", message: expect.stringContaining('key "bindAddress" already set in map') },
   ]);
 });
 

@@ -10,7 +10,14 @@
  */
 import type { IngressObject, Protocol, ServiceObject, ServicePortObject } from "../proxier/objects.ts";
 import type { Fields } from "./fields.ts";
-import { type Decoded, type IdentityRule, identify, isLabelValue, isPortName, labelLength } from "./identity.ts";
+import {
+  type Decoded,
+  type IdentityRule,
+  identify,
+  isLabelValue,
+  isPortName,
+  labelLength,
+} from "./identity.ts";
 import { StringPool } from "./string-pool.ts";
 
 /** How Services are named. */

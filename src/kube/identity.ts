@@ -107,6 +107,7 @@ export function identify(
 /** `namespace/name` for messages: unusable characters become `?`, so that it stays one short word. */
 function objectLabel(rule: IdentityRule, namespace: unknown, name: unknown): string {
   const harmless = (part: unknown): string =>
-    typeof part === "string" ? part.slice(0, rule.nameLength).replaceAll(/[^A-Za-z0-9.-]/g, "?") : "?";
+    typeof part === "string" && part !== ""
+      ? part.slice(0, rule.nameLength).replaceAll(/[^A-Za-z0-9.-]/g, "?") : "?";
   return rule.namespaced ? `${harmless(namespace)}/${harmless(name)}` : harmless(name);
 }

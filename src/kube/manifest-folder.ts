@@ -28,9 +28,9 @@ export class ManifestFolder {
   readonly #nodeName: string;
   readonly #files = new Map<string, FileState>();
   readonly #stores = objectKinds.map((kind) => new ObjectStore(kind));
-  /** The problems of files that have been told and still exist, as JSON. */
-  #told: ReadonlySet<string> = new Set();
-  #problems: readonly Problem[] = [];
+  /** The problems of each file, and of each object without a usable name; what {@link commit} found and what was told. */
+  #found: ReadonlyMap<string, readonly Problem[]> = new Map();
+  #told: ReadonlyMap<string, readonly Problem[]> = new Map();
   #changed = false;
 
   /** `nodeName` is the Node that is wanted. */
@@ -104,17 +104,25 @@ export class ManifestFolder {
         }
       }
     }
-    this.#problems = problems;
+    this.#found = Map.groupBy(problems, ({ kind, object }) => `${kind} ${object}`);
     for (const replacement of replacements) {
       yield* replacement.commit();
     }
   }
 
-  /** The problems of files that {@link commit} found and that have not been told yet. */
-  newProblems(): readonly Problem[] {
-    const present = new Map(this.#problems.map((problem) => [JSON.stringify(problem), problem]));
-    const fresh = [...present].filter(([mark]) => !this.#told.has(mark)).map(([, problem]) => problem);
-    this.#told = new Set(present.keys());
-    return fresh;
+  /** What has to be told of problems since the last time, by the file or object concerned. */
+  takeReports(): readonly ProblemReport[] {
+    const reports: ProblemReport[] = [];
+    for (const [concerned, problems] of [...this.#told, ...this.#found]) {
+      const [first] = problems;
+      const present = this.#found.get(concerned) ?? [];
+      if (first !== undefined && !sameValue(this.#told.get(concerned), present)) {
+        const { kind, object } = first;
+        reports.push({ kind, object, problems: present });
+        this.#told = new Map(this.#told).set(concerned, present);
+      }
+    }
+    this.#told = this.#found;
+    return reports;
   }
 }

@@ -41,6 +41,11 @@ export interface SourceHandler {
   synced(kind: ObjectKind): void;
   /** An object or a file is partly or wholly unusable. */
   problem(problem: Problem): void;
+  /**
+   * Forget the problems told of this file, or of an object that has no usable name: they are dealt with. Those that
+   * are still there are told again. Of a delivered object `upsert` and `remove` say so.
+   */
+  cleared?(kind: Problem["kind"], object: string): void;
   /** What the source itself goes through: connections, retries, files. */
   log(level: LogLevel, message: string, fields: LogFields): void;
   /**
@@ -126,6 +131,11 @@ export function guardHandler(handler: SourceHandler): SourceHandler {
       attempt(
         () => handler.problem(problem),
         (error) => report(`problem of ${problem.kind} ${problem.object}`, error),
+      ),
+    cleared: (kind, object) =>
+      attempt(
+        () => handler.cleared?.(kind, object),
+        (error) => report(`problems of ${kind} ${object}`, error),
       ),
     log: (level, message, fields) => attempt(() => handler.log(level, message, fields), ignore),
   };

@@ -5,6 +5,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { type Family, families, familyOf } from "./address.ts";
 import { claimKey, claimsOf } from "./claims.ts";
 import type { EndpointSliceObject, ObjectKey, Problem, ServiceObject } from "./objects.ts";
 import type { Plan, ServicePlan } from "./plan.ts";
@@ -59,9 +60,10 @@ class Follower {
   }
 }
 
-function play(story: readonly Step[]): Follower {
+/** Tells a story to a planner, which takes where the story says so and at the end. */
+function play(story: readonly Step[], family: Family = "IPv4"): Follower {
   const follower = new Follower();
-  const cluster = new PlannedCluster();
+  const cluster = new PlannedCluster({ family });
   const take = (): void => follower.follow(cluster.planner.take(), cluster.planner.plan);
   for (const { object, does, takes, zone } of story) {
     if (does !== "put" && does !== "put twice") {
@@ -104,9 +106,9 @@ function shortest(story: readonly Step[]): readonly Step[] {
 describe("FamilyPlanner", () => {
   test("arrives at the same plan and the same problems by any road", () => {
     fc.assert(
-      fc.property(anyStory, (story) => {
-        const winding = play(story);
-        const straight = play(shortest(story));
+      fc.property(anyStory, fc.constantFrom(...families), (story, family) => {
+        const winding = play(story, family);
+        const straight = play(shortest(story), family);
         expect(winding.plans).toEqual(straight.plans);
         expect(winding.problems).toEqual(straight.problems);
       }),
@@ -150,6 +152,27 @@ describe("FamilyPlanner", () => {
           .flatMap((plan) => plan.ports)
           .flatMap((one) => one.frontends.map(({ address, port }) => claimKey(one.protocol, address, port)));
         expect(owned.sort()).toEqual([...new Set(asked)].sort());
+      }),
+    );
+  });
+
+  test("plans nothing of the other family", () => {
+    const anyObjects = fc.array(fc.oneof(anyService, anySlice), { maxLength: 8 });
+    fc.assert(
+      fc.property(anyObjects, fc.constantFrom(...families), (objects, family) => {
+        const cluster = new PlannedCluster({ family }).put(...objects);
+        cluster.planner.take();
+        const addresses = [...cluster.planner.plan.services.values()]
+          .flatMap((plan) => plan.ports)
+          .flatMap((one) => [
+            ...one.frontends.flatMap(({ address, allowedSources }) => [
+              ...(address === undefined ? [] : [address]),
+              ...(allowedSources?.ranges.map((range) => range.address) ?? []),
+              ...(allowedSources?.ownAddresses ?? []),
+            ]),
+            ...[...one.cluster, ...one.local].map(({ address }) => address),
+          ]);
+        expect(addresses.filter((address) => familyOf(address) !== family)).toEqual([]);
       }),
     );
   });

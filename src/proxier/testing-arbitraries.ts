@@ -47,6 +47,7 @@ export const anyEndpoints: fc.Arbitrary<readonly Endpoint[]> = fc
 const anySliceEndpoint: fc.Arbitrary<SliceEndpointObject> = fc
   .record({
     text: fc.constantFrom(
+      "fd00::1:2",
       "10.244.1.1",
       "10.244.1.2",
       "10.244.1.3",
@@ -79,28 +80,43 @@ export const anySlice: fc.Arbitrary<EndpointSliceObject> = fc
   })
   .map(({ endpoints, ...fields }) => slice(endpoints, fields));
 
+/** What the ClusterIPs of a Service may look like; `1` to `3` are addresses of both families. */
+const anyClusterIPs: fc.Arbitrary<Pick<ServiceObject, "ipFamilies" | "clusterIP" | "clusterIPs">> = fc
+  .record({
+    host: fc.constantFrom("1", "2", "3"),
+    ipFamilies: fc.constantFrom(["IPv4"], ["IPv4", "IPv6"], ["IPv6", "IPv4"], ["IPv6"], []),
+    headless: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+  })
+  .map(({ host, ipFamilies, headless }) => {
+    const clusterIPs = ipFamilies.map((family) =>
+      family === "IPv4" ? `10.96.0.${host}` : `fd00:96::${host}`,
+    );
+    return { ipFamilies, clusterIPs, clusterIP: headless ? "None" : (clusterIPs[0] ?? `10.96.0.${host}`) };
+  });
+
 /** Services `a` to `c`, which want some of the same addresses and ports. */
 export const anyService: fc.Arbitrary<ServiceObject> = fc
   .record({
     name: fc.constantFrom("a", "b", "c"),
+    clusterIPs: anyClusterIPs,
     type: fc.constantFrom("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
-    clusterIP: fc.constantFrom("10.96.0.1", "10.96.0.2", "10.96.0.3", "None"),
     proxyName: fc.constantFrom(undefined, undefined, undefined, "other"),
     ports: fc.subarray([
       port({ nodePort: 30080 }),
       port({ name: "dns", protocol: "UDP", port: 53, nodePort: 30053 }),
       port({ name: "alt", port: 81 }),
     ]),
-    externalIPs: fc.subarray(["203.0.113.1", "203.0.113.2", "10.96.0.1"]),
+    externalIPs: fc.subarray(["203.0.113.1", "203.0.113.2", "10.96.0.1", "fd00:99::1", "fd00:96::1"]),
     loadBalancerIngress: fc.subarray([
       { ip: "203.0.113.1", ipMode: "VIP" },
       { ip: "203.0.113.3", ipMode: "" },
+      { ip: "fd00:99::1", ipMode: "" },
     ]),
-    loadBalancerSourceRanges: fc.subarray(["192.168.0.0/24", "10.0.0.0/8"]),
+    loadBalancerSourceRanges: fc.subarray(["192.168.0.0/24", "10.0.0.0/8", "fd00::/16", "2001:db8::/32"]),
     internalTrafficPolicy: fc.constantFrom("Cluster", "Local"),
     externalTrafficPolicy: fc.constantFrom("Cluster", "Local"),
     sessionAffinity: fc.constantFrom("None", "ClientIP"),
     healthCheckNodePort: fc.constantFrom(0, 32000),
     resourceVersion: fc.constantFrom("1", "2"),
   })
-  .map((fields) => service(fields));
+  .map(({ clusterIPs, ...fields }) => service({ ...clusterIPs, ...fields }));

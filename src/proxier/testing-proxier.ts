@@ -22,7 +22,10 @@ export const fakeReport: SyncReport = {
   tables: {},
 };
 
-/** Takes 20 ms for a sync (so that 5 ms later it is still running), fails as often as it is told to, and writes down what it was asked for. */
+/**
+ * A kernel that takes 20 ms for a sync (so that 5 ms later it is still running), fails as often as it is told to, and
+ * writes down what it was asked for.
+ */
 export class FakeBackend implements Backend {
   readonly name = "iptables";
   readonly family = "IPv4";
@@ -117,6 +120,9 @@ export class ProxierStage {
     this.put(service());
     this.proxier.start();
     await this.pass();
+    if (this.outcomes.length !== 1) {
+      throw new TypeError(`Cannot start the stage: ${this.outcomes.length} syncs succeeded`);
+    }
     for (const list of [this.told, this.outcomes, this.problems, this.backend.calls]) {
       list.length = 0;
     }

@@ -8,8 +8,8 @@ import { expect, test } from "vitest";
 import { storageResource } from "../kinds/resources.ts";
 import type { StringMap } from "../objects.ts";
 import { parseLabelSelector } from "../selectors/labels.ts";
-import { ApiError } from "../status.ts";
 import { Store } from "../storage/store.ts";
+import { failure } from "../testing.ts";
 import type { ListQuery } from "./list-query.ts";
 import { parseListQuery } from "./list-query.ts";
 import type { Page } from "./page.ts";
@@ -33,16 +33,6 @@ function page(store: Store, parameters: Readonly<Record<string, string>>, select
 
 function names(of: Page): readonly string[] {
   return of.objects.map((object) => object.name);
-}
-
-function failure(action: () => unknown): ApiError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof ApiError) return error;
-    throw error;
-  }
-  return expect.unreachable();
 }
 
 function filled(count: number, history = 100): Store {
@@ -103,7 +93,7 @@ test("selectPage() at a forgotten version fails with 410", () => {
   put(store, "later");
   store.compact();
   const error = failure(() => page(store, { resourceVersion: String(then), resourceVersionMatch: "Exact" }));
-  expect(error.status).toMatchObject({ code: 410, reason: "Expired" });
+  expect(error).toMatchObject({ code: 410, reason: "Expired" });
   expect(error.message).toBe(`too old resource version: ${then} (${store.version})`);
 });
 
@@ -113,8 +103,8 @@ test("selectPage() with an expired token offers one that continues in the presen
   put(store, "c20");
   store.compact();
   const error = failure(() => page(store, { limit: "2", continue: continuation }));
-  expect(error.status).toMatchObject({ code: 410, reason: "Expired" });
-  const rest = page(store, { continue: String(error.status.metadata["continue"]) });
+  expect(error).toMatchObject({ code: 410, reason: "Expired" });
+  const rest = page(store, { continue: String(error.metadata["continue"]) });
   expect(names(rest)).toEqual(["c2", "c20", "c3"]);
   expect(rest.version).toBe(store.version);
 });
