@@ -26,7 +26,24 @@ import {
  * line here, and a line whose import is gone goes.
  */
 const edges: Readonly<Record<string, readonly string[]>> = {
-  "src/cli/iptables-mode.ts": ["node:fs"],
+  "src/cli/demo-command.ts": ["node:fs"],
+  "src/cli/host-sysctls.ts": ["node:fs", "node:os"],
+  "src/cli/local-addresses.ts": ["node:os"],
+  "src/cli/main.ts": ["node:fs/promises", "node:os"],
+  "src/cli/version.ts": ["node:fs"],
+  "src/config/read-config-file.ts": ["node:fs/promises"],
+  "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
+  "src/iptables/restore-process.ts": ["node:child_process"],
+  "src/iptables/tools.ts": ["node:child_process"],
+  "src/kube/folder-bell.ts": ["node:fs"],
+  "src/kube/kubeconfig.ts": ["@kubernetes/client-node", "node:fs/promises"],
+  "src/kube/manifest-source.ts": ["node:fs/promises"],
+  "src/kube/token-file.ts": ["node:fs/promises"],
+  "src/kube/transport.ts": ["node:http", "node:https"],
+  "src/netlink/libc.ts": ["koffi"],
+  "src/netlink/notifications.ts": ["node:net"],
+  "src/operations/background-writer.ts": ["node:fs", "node:timers/promises"],
+  "src/operations/http-listener.ts": ["node:http", "node:net"],
 };
 
 const root = path.dirname(import.meta.dirname);

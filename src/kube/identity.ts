@@ -108,6 +108,7 @@ export function identify(
 function objectLabel(rule: IdentityRule, namespace: unknown, name: unknown): string {
   const harmless = (part: unknown): string =>
     typeof part === "string" && part !== ""
-      ? part.slice(0, rule.nameLength).replaceAll(/[^A-Za-z0-9.-]/g, "?") : "?";
+      ? part.slice(0, rule.nameLength).replaceAll(/[^A-Za-z0-9.-]/g, "?")
+      : "?";
   return rule.namespaced ? `${harmless(namespace)}/${harmless(name)}` : harmless(name);
 }

@@ -33,6 +33,15 @@ function show(change: Change): string {
   return `${change.type} ${change.type === "upsert" ? objectKey(change.object) : change.key}`;
 }
 
+/** What is told of problems: the file, `again` when earlier ones are forgotten, and the messages. */
+function reports(folder: ManifestFolder): readonly string[] {
+  return folder
+    .takeReports()
+    .map(({ object, told, problems }) =>
+      [object, ...(told ? ["again"] : []), ...problems.map(({ message }) => message)].join("; "),
+    );
+}
+
 function commit(folder: ManifestFolder): readonly string[] {
   return [...folder.commit()].map(show);
 }
@@ -85,51 +94,58 @@ test("commit() takes the first of two definitions in the order of file names, an
   const folder = new ManifestFolder("node-1");
   folder.set("b.yaml", file(["a", 82], ["a", 83]));
   expect(commit(folder)).toEqual(["upsert default/a"]);
-  expect(folder.newProblems().map(({ object, field }) => `${object} ${field}`)).toEqual([
-    "b.yaml Service default/a",
+  expect(folder.takeReports()).toEqual([
+    {
+      kind: "manifest",
+      object: "b.yaml",
+      told: false,
+      problems: [
+        {
+          kind: "manifest",
+          object: "b.yaml",
+          field: "Service default/a",
+          message: "it is defined in b.yaml already: this definition is ignored",
+        },
+      ],
+    },
   ]);
   folder.set("a.yaml", file(["a", 81]));
   const [change] = folder.commit();
   expect(change).toMatchObject({ type: "upsert", object: { ports: [{ port: 81 }] } });
-  expect(folder.newProblems().map(({ message }) => message)).toEqual([
-    "it is defined in a.yaml already: this definition is ignored",
-  ]);
+  const message = "it is defined in a.yaml already: this definition is ignored";
+  expect(reports(folder)).toEqual([`b.yaml; again; ${message}; ${message}`]);
   folder.delete("a.yaml");
   const [back] = folder.commit();
   expect(back).toMatchObject({ type: "upsert", object: { ports: [{ port: 82 }] } });
 });
 
-test("fail() keeps the last good objects, names the failure once, and again only after a sound state", () => {
+test("fail() keeps the last good objects and is told once, until the file is sound again", () => {
   const folder = new ManifestFolder("node-1");
   folder.set("a.yaml", file(["a", 80]));
   commit(folder);
   folder.fail("a.yaml", "line 3: wrong");
   expect(commit(folder)).toEqual([]);
-  expect(folder.newProblems()).toEqual([
-    {
-      kind: "manifest",
-      object: "a.yaml",
-      field: "",
-      message: "line 3: wrong: its last good content stays in use",
-    },
-  ]);
+  expect(reports(folder)).toEqual(["a.yaml; line 3: wrong: its last good content stays in use"]);
   folder.fail("a.yaml", "line 3: wrong");
   expect(folder.changed).toBe(false);
   commit(folder);
-  expect(folder.newProblems()).toEqual([]);
+  expect(reports(folder)).toEqual([]);
   folder.set("a.yaml", file(["a", 80]));
   commit(folder);
-  expect(folder.newProblems()).toEqual([]);
+  expect(reports(folder)).toEqual(["a.yaml; again"]);
   folder.fail("a.yaml", "line 3: wrong");
   commit(folder);
-  expect(folder.newProblems()).toHaveLength(1);
+  expect(reports(folder)).toHaveLength(1);
 });
 
 test("fail() of a file that never was sound gives no objects", () => {
   const folder = new ManifestFolder("node-1");
   folder.fail("a.yaml", "line 1: wrong");
   expect(commit(folder)).toEqual([]);
-  expect(folder.newProblems().map(({ message }) => message)).toEqual(["line 1: wrong: it is ignored"]);
+  expect(reports(folder)).toEqual(["a.yaml; line 1: wrong: it is ignored"]);
+  folder.delete("a.yaml");
+  commit(folder);
+  expect(reports(folder)).toEqual(["a.yaml; again"]);
 });
 
 test("commit() leads to the same objects by any road", () => {

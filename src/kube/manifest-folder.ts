@@ -13,12 +13,23 @@
 import type { Problem } from "../proxier/objects.ts";
 import type { ManifestContent } from "./manifest-file.ts";
 import { type Change, ObjectStore } from "./object-store.ts";
+import { sameValue } from "./same-value.ts";
 import { isSelected, objectKey, objectKinds } from "./source.ts";
 
 interface FileState {
   readonly content: ManifestContent;
   /** Why the present text is not what `content` holds; undefined when it is. */
   readonly failure: string | undefined;
+}
+
+/** The problems of a file, or of an object without a usable name, when they have changed. */
+export interface ProblemReport {
+  readonly kind: Problem["kind"];
+  readonly object: string;
+  /** All that there are now. */
+  readonly problems: readonly Problem[];
+  /** Whether there were others before, which do not count any more. */
+  readonly told: boolean;
 }
 
 const noContent: ManifestContent = { objects: [], problems: [] };
@@ -110,19 +121,19 @@ export class ManifestFolder {
     }
   }
 
-  /** What has to be told of problems since the last time, by the file or object concerned. */
+  /** What there is to tell of problems since the last time, by the file or object concerned. */
   takeReports(): readonly ProblemReport[] {
+    const told = this.#told;
+    this.#told = this.#found;
     const reports: ProblemReport[] = [];
-    for (const [concerned, problems] of [...this.#told, ...this.#found]) {
-      const [first] = problems;
-      const present = this.#found.get(concerned) ?? [];
-      if (first !== undefined && !sameValue(this.#told.get(concerned), present)) {
-        const { kind, object } = first;
-        reports.push({ kind, object, problems: present });
-        this.#told = new Map(this.#told).set(concerned, present);
+    for (const concerned of new Set([...told.keys(), ...this.#found.keys()])) {
+      const before = told.get(concerned) ?? [];
+      const problems = this.#found.get(concerned) ?? [];
+      const [first] = [...before, ...problems];
+      if (first !== undefined && !sameValue(before, problems)) {
+        reports.push({ kind: first.kind, object: first.object, problems, told: before.length > 0 });
       }
     }
-    this.#told = this.#found;
     return reports;
   }
 }

@@ -125,11 +125,12 @@ test("start() keeps the last good objects of a file that becomes malformed, and 
   await writeFile(path.join(folder, "b.yaml"), manifest("b", 81));
   await handler.until(() => handler.calls.length === 2);
   await writeFile(path.join(folder, "a.yaml"), manifest("a", 82));
-  await handler.until(() => handler.calls.length === 3);
+  await handler.until(() => handler.calls.length === 4);
   expect(handler.take()).toEqual([
     "problem manifest a.yaml",
     "upsert Service default/b",
     "upsert Service default/a",
+    "cleared manifest a.yaml",
   ]);
 });
 
@@ -161,5 +162,9 @@ test("start() leaves everything as it is while the folder is away", async () => 
   await rename(`${folder}-away`, folder);
   await writeFile(path.join(folder, "b.yaml"), manifest("b"));
   await handler.until(() => handler.objects.has("Service default/b"));
-  expect(handler.take()).toEqual([`problem manifest ${folder}`, "upsert Service default/b"]);
+  expect(handler.take()).toEqual([
+    `problem manifest ${folder}`,
+    `cleared manifest ${folder}`,
+    "upsert Service default/b",
+  ]);
 });

@@ -90,11 +90,17 @@ export class ManifestSource implements ObjectSource {
   async #lookAgain(handler: SourceHandler, signal: AbortSignal): Promise<boolean> {
     try {
       const unripe = await this.#look(signal);
-      this.#failure = "";
+      if (this.#failure !== "") {
+        this.#failure = "";
+        handler.cleared?.("manifest", this.#path);
+      }
       return unripe;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (reason !== this.#failure) {
+        if (this.#failure !== "") {
+          handler.cleared?.("manifest", this.#path);
+        }
         this.#failure = reason;
         const message = `${reason}: everything stays as it was`;
         handler.problem({ kind: "manifest", object: this.#path, field: "", message });
@@ -171,8 +177,13 @@ export class ManifestSource implements ObjectSource {
         return;
       }
     }
-    for (const problem of this.#folder.newProblems()) {
-      handler.problem(problem);
+    for (const report of this.#folder.takeReports()) {
+      if (report.told) {
+        handler.cleared?.(report.kind, report.object);
+      }
+      for (const problem of report.problems) {
+        handler.problem(problem);
+      }
     }
   }
 }

@@ -56,6 +56,7 @@ test("guardHandler() never throws, logs the failure and says which object is con
     remove: fail,
     synced: fail,
     problem: fail,
+    cleared: fail,
     log: (level, message, fields) => recording.log(level, message, fields),
     mishandled: (kind, key) => {
       mishandled.push(`${kind} ${key}`);
@@ -67,12 +68,14 @@ test("guardHandler() never throws, logs the failure and says which object is con
   guarded.remove("EndpointSlice", "default/x");
   guarded.synced("Node");
   guarded.problem({ kind: "Node", object: "a", field: "", message: "wrong" });
+  guarded.cleared?.("manifest", "a.yaml");
   expect(mishandled).toEqual(["Service default/web", "EndpointSlice default/x"]);
   expect(recording.logs.map(({ fields }) => fields)).toEqual([
     { what: "Service default/web", error: "a bug" },
     { what: "EndpointSlice default/x", error: "a bug" },
     { what: "end of the initial Node objects", error: "a bug" },
     { what: "problem of Node a", error: "a bug" },
+    { what: "problems of manifest a.yaml", error: "a bug" },
   ]);
 });
 

@@ -104,6 +104,10 @@ export class RecordingHandler implements SourceHandler {
     this.#note(`problem ${problem.kind} ${problem.object} ${problem.field}`.trimEnd());
   }
 
+  cleared(kind: Problem["kind"], object: string): void {
+    this.#note(`cleared ${kind} ${object}`);
+  }
+
   log(level: LogLevel, message: string, fields: LogFields): void {
     this.logs.push({ level, message, fields });
     this.#check();

@@ -10,13 +10,13 @@ import type { FaultAction } from "../faults/fault-action.ts";
 import { findAction } from "../faults/fault-action.ts";
 import type { FaultyStream } from "../faults/faults.ts";
 import { FaultyLines } from "../faults/faulty-lines.ts";
+import { forbiddenField, invalidObject } from "../field-errors.ts";
 import type { ListQuery } from "../reads/list-query.ts";
 import { parseWatchQuery } from "../reads/list-query.ts";
 import { errorLine } from "../reads/object-format.ts";
 import { planWatch } from "../reads/watch-plan.ts";
 import type { LineSink, WatchPlan } from "../reads/watcher.ts";
 import { Watcher } from "../reads/watcher.ts";
-import { ApiError } from "../status.ts";
 import type { ApiContext } from "./api-context.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestedFormat, requestedSelection } from "./reads.ts";
@@ -45,6 +45,7 @@ export async function watchObjects(context: ApiContext, exchange: Exchange, rout
 }
 
 function run(context: ApiContext, { response, actions }: Exchange, plan: WatchPlan): void {
+  let watcher: Watcher | undefined;
   const resume = (): void => watcher?.resume();
   const lines = new FaultyLines(byteSink(new ResponseSink(response), actions, resume), actions);
   const stream: FaultyStream = {
@@ -65,7 +66,6 @@ function run(context: ApiContext, { response, actions }: Exchange, plan: WatchPl
       lines.end();
     },
   };
-  let watcher: Watcher | undefined;
   context.streams.add(stream);
   watcher = new Watcher(context.store, plan, context.limits, sink, context.clock);
   response.on("drain", resume);
@@ -85,16 +85,8 @@ function asOldServer(query: ListQuery, actions: readonly FaultAction[]): ListQue
   const fault = findAction(actions, "old-server");
   if (fault === undefined || query.sendInitialEvents === undefined) return query;
   if (fault.answer === "reject") {
-    throw new ApiError(
-      422,
-      "Invalid",
-      `ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden`,
-      {
-        kind: "ListOptions",
-        group: "meta.k8s.io",
-        causes: [{ reason: "FieldValueForbidden", message: "Forbidden", field: "sendInitialEvents" }],
-      },
-    );
+    const problem = forbiddenField("sendInitialEvents", "the feature gate WatchList is not enabled");
+    throw invalidObject({ group: "meta.k8s.io", kind: "ListOptions" }, "", [problem]);
   }
   // Such a server had bookmarks, but none that ended the initial objects.
   return { ...query, sendInitialEvents: undefined, match: undefined };

@@ -24,7 +24,7 @@ import type { KindRules } from "../kinds/rules.ts";
 import { kindRules } from "../kinds/rules.ts";
 import { ServiceAllocator } from "../kinds/service-allocation.ts";
 import type { KubeObject, ObjectMeta } from "../objects.ts";
-import { canonicalMetadata, decodeObject, objectKey, timestamp } from "../objects.ts";
+import { canonicalMetadata, objectKey, timestamp } from "../objects.ts";
 import type { PatchType } from "../patch/patch-object.ts";
 import { appliedObject, patchObject } from "../patch/patch-object.ts";
 import {
@@ -115,7 +115,7 @@ export class Registry {
     if ((sent.metadata.resourceVersion ?? "") !== "") {
       throw internalError("resourceVersion should not be set on objects to be created");
     }
-    this.#requireNamespace(namespace, options.dryRun === true);
+    this.#requireNamespace(namespace);
     const rules = this.#rules[resource.collection];
     const form = toStoredForm(resource, sent);
     const object = rules.defaults({
@@ -128,6 +128,7 @@ export class Registry {
     failIf(resource, name, [...checkName(rules.nameRule, name), ...strict, ...rules.check(object)]);
     const key = objectKey(namespace, name);
     if (this.#store.get(resource.collection, key) !== undefined) throw alreadyExists(resource, name);
+    if (options.dryRun !== true) this.#ensureNamespace(namespace);
     return { stored: this.#commit(resource, key, object, undefined, options), created: true };
   }
 
@@ -135,10 +136,7 @@ export class Registry {
   update(target: Target, sent: KubeObject, options: WriteOptions = {}): Written {
     const { resource, namespace, name } = target;
     this.#checkIdentity(resource, sent, namespace);
-    const sentName = sent.metadata.name ?? "";
-    if (sentName !== name) {
-      throw badRequest(`the name of the object (${sentName}) does not match the name on the URL (${name})`);
-    }
+    checkSentName(sent, name);
     const key = objectKey(namespace, name);
     const old = this.#read(resource, key);
     if (old === undefined) {
@@ -161,7 +159,9 @@ export class Registry {
     const stored = this.#store.get(resource.collection, objectKey(namespace, name));
     if (stored === undefined) {
       if (type !== "apply" || options.status === true) throw notFound(resource, name);
-      return this.create(resource, namespace, appliedObject(resource, patch), options);
+      const applied = appliedObject(resource, patch);
+      checkSentName(applied, name);
+      return this.create(resource, namespace, applied, options);
     }
     return this.update(target, patchObject(resource, shownObject(resource, stored), type, patch), options);
   }
@@ -221,11 +221,18 @@ export class Registry {
     }
   }
 
-  #requireNamespace(namespace: string, dryRun: boolean): void {
-    if (namespace === "" || this.#store.get("namespaces", namespace) !== undefined) return;
-    const resource = storageResource("namespaces");
-    if (!this.#options.createNamespaces) throw notFound(resource, namespace);
-    if (!dryRun) this.create(resource, "", decodeObject({ metadata: { name: namespace } }));
+  #requireNamespace(namespace: string): void {
+    if (this.#options.createNamespaces || this.#hasNamespace(namespace)) return;
+    throw notFound(storageResource("namespaces"), namespace);
+  }
+
+  #ensureNamespace(namespace: string): void {
+    if (this.#hasNamespace(namespace)) return;
+    this.create(storageResource("namespaces"), "", { metadata: { name: namespace } });
+  }
+
+  #hasNamespace(namespace: string): boolean {
+    return namespace === "" || this.#store.get("namespaces", namespace) !== undefined;
   }
 
   #newMetadata(resource: Resource, namespace: string, sent: ObjectMeta, options: WriteOptions): ObjectMeta {
@@ -338,6 +345,12 @@ export class Registry {
 
 function failIf(resource: Resource, name: string, errors: readonly FieldError[]): void {
   if (errors.length > 0) throw invalidObject(resource, name, errors);
+}
+
+function checkSentName(sent: KubeObject, name: string): void {
+  const sentName = sent.metadata.name ?? "";
+  if (sentName === name) return;
+  throw badRequest(`the name of the object (${sentName}) does not match the name on the URL (${name})`);
 }
 
 function checkVersion(resource: Resource, old: KubeObject, sent: string | undefined): void {

@@ -275,6 +275,18 @@ test("patch() by apply creates what is absent", () => {
   });
 });
 
+test("patch() by apply refuses a name other than the URL's", () => {
+  const applied = configMapObject("c");
+  expect(failure(() => api.patch("configmaps", "default/b", applied, "apply"))).toMatchObject({ code: 400 });
+  expect(api.list("configmaps")).toEqual([]);
+});
+
+test("create() that fails makes no namespace", () => {
+  const object = { ...configMapObject("_"), metadata: { name: "_", namespace: "late" } };
+  expect(failure(() => api.create(object))).toMatchObject({ code: 422 });
+  expect(api.get("namespaces", "late")).toBeUndefined();
+});
+
 test("delete() takes a version of its own and releases addresses", () => {
   const { metadata } = api.create(serviceObject("web", { spec: { clusterIP: "10.96.0.9" } }));
   const last = api.delete("services", "default/web");

@@ -1,0 +1,169 @@
+/**
+ * The demo: a two-node cluster of network namespaces, Services on it, and traffic.
+ *
+ * Everything is real: pods attached by the CNI bridge plugin, an API server that kubectl talks to, one kube-sluice per
+ * node programming its kernel, and TCP connections. Fails (status 1) when traffic does not go where it should, so that
+ * it doubles as a smoke test. Whatever happens, the namespaces are gone afterwards.
+ *
+ * @module
+ */
+import type { DemoOptions } from "../../src/cli/demo-command.ts";
+import { type Cluster, createCluster } from "../harness/cluster.ts";
+import type { Host } from "../harness/host.ts";
+import { ControlPlane } from "./control-plane.ts";
+import { nodes, services, slice, sticky, web } from "./objects.ts";
+import { startProxies } from "./proxies.ts";
+import { connectMany, describeSpread, type Spread } from "./traffic.ts";
+
+/** Runs the demo and prints what happens. @returns the exit status */
+export async function demo(options: DemoOptions): Promise<number> {
+  say("Two nodes with two pods each, attached by the CNI bridge plugin, and a client outside");
+  await using cluster = await createCluster({ nodes: 2, podsPerNode: 2, variant: options.variant });
+  for (const pod of cluster.pods) {
+    await pod.agent.listen({ tcp: [web.targetPort] });
+    print(`  ${pod.name} ${pod.ip} on ${pod.node.name} (${pod.node.ip})`);
+  }
+  say("An API server, with Nodes, Services and EndpointSlices applied by kubectl");
+  const control = await ControlPlane.start(cluster);
+  try {
+    await control.apply(
+      ...nodes(cluster),
+      ...services(),
+      slice("web", cluster.pods),
+      slice("sticky", cluster.pods),
+    );
+    print(indent(await control.kubectl("get", "services")));
+    say(`One kube-sluice per node, iptables mode (${options.variant})`);
+    const proxies = await startProxies(cluster, control.kubeconfig());
+    print(indent(await shownRules(cluster, options.variant)));
+    const story = new Story(cluster, control);
+    await story.tell();
+    if (options.keep) {
+      await interrupted(cluster, control);
+    }
+    await Promise.all(proxies.map((proxy) => proxy.stop()));
+    say(
+      story.failures === 0 ? "All as it should be." : `${story.failures} of the expectations did not hold.`,
+    );
+    return story.failures === 0 ? 0 : 1;
+  } finally {
+    control.stop();
+  }
+}
+
+/** The acts of the demo, each with what must hold. */
+class Story {
+  failures = 0;
+  readonly #cluster: Cluster;
+  readonly #control: ControlPlane;
+
+  constructor(cluster: Cluster, control: ControlPlane) {
+    this.#cluster = cluster;
+    this.#control = control;
+  }
+
+  async tell(): Promise<void> {
+    const { client, nodes: all } = this.#cluster;
+    const [node1, node2] = [this.#cluster.node(0), this.#cluster.node(1)];
+    const pod = node1.pod("pod1-1");
+    const pods = all.flatMap((node) => node.pods.map((one) => one.name));
+    say("80 connections each: pods and nodes to the ClusterIP, the client to the NodePort of both nodes");
+    await this.#spreads(pod, web.clusterIP, web.port, pods);
+    await this.#spreads(node2, web.clusterIP, web.port, pods);
+    await this.#spreads(client, node1.ip, web.nodePort, pods);
+    await this.#spreads(client, node2.ip, web.nodePort, pods);
+    say("ClientIP affinity: a client stays with its pod");
+    const stuck = await this.#connect(pod, sticky.clusterIP, sticky.port, 20);
+    this.#expect(stuck.byPod.size === 1 && stuck.failures.size === 0, "one pod answers all 20");
+    say("pod2-2 leaves: its endpoint is removed with kubectl");
+    const staying = this.#cluster.pods.filter((one) => one.name !== "pod2-2");
+    await this.#control.apply(slice("web", staying));
+    await this.#untilGone(pod, "pod2-2");
+    await this.#spreads(
+      pod,
+      web.clusterIP,
+      web.port,
+      staying.map((one) => one.name),
+    );
+    say("All endpoints leave: connections are refused at once");
+    await this.#control.apply(slice("web", []));
+    await this.#until(async () => {
+      const { failures } = await connectMany(pod, web.clusterIP, web.port, 1);
+      return failures.has("rejected") || failures.has("refused");
+    });
+    const refused = await this.#connect(pod, web.clusterIP, web.port, 4);
+    this.#expect(
+      refused.byPod.size === 0 && !refused.failures.has("timeout"),
+      "nobody answers, nobody waits",
+    );
+    say("They come back");
+    await this.#control.apply(slice("web", this.#cluster.pods));
+    await this.#until(async () => (await connectMany(pod, web.clusterIP, web.port, 1)).byPod.size === 1);
+    await this.#spreads(pod, web.clusterIP, web.port, pods);
+  }
+
+  async #spreads(from: Host, ip: string, port: number, pods: readonly string[]): Promise<void> {
+    const { byPod, failures } = await this.#connect(from, ip, port, 80);
+    const all = [...byPod.keys()].sort().join() === [...pods].sort().join();
+    this.#expect(all && failures.size === 0, `answered by ${pods.join(", ")}`);
+  }
+
+  async #connect(from: Host, ip: string, port: number, count: number): Promise<Spread> {
+    const spread = await connectMany(from, ip, port, count);
+    print(`  ${from.name.padEnd(7)} -> ${`${ip}:${port}`.padEnd(18)} ${describeSpread(spread)}`);
+    return spread;
+  }
+
+  #untilGone(from: Host, pod: string): Promise<void> {
+    return this.#until(async () => !(await connectMany(from, web.clusterIP, web.port, 24)).byPod.has(pod));
+  }
+
+  /** The change is on its way through API server, watch and kernel: asks again until it has arrived, for 10 s. */
+  async #until(arrived: () => Promise<boolean>): Promise<void> {
+    const deadline = Date.now() + 10_000;
+    while (!(await arrived())) {
+      if (Date.now() > deadline) {
+        this.#expect(false, "the change arrives within 10 seconds");
+        return;
+      }
+    }
+  }
+
+  #expect(holds: boolean, what: string): void {
+    if (!holds) {
+      this.failures += 1;
+      print(`  NOT AS EXPECTED: ${what}`);
+    }
+  }
+}
+
+async function shownRules(cluster: Cluster, variant: DemoOptions["variant"]): Promise<string> {
+  const { stdout } = await cluster.node(0).exec([`iptables-${variant}`, "-t", "nat", "-S", "KUBE-SERVICES"]);
+  return stdout;
+}
+
+async function interrupted(cluster: Cluster, control: ControlPlane): Promise<void> {
+  const names = cluster.nodes.map((node) => node.namespace.name).join(", ");
+  say("The cluster stays until Ctrl-C");
+  print(`  nodes: ${names} (ip netns exec NAME …); API server: ${control.url} from their inside`);
+  await new Promise<void>((resolve) => {
+    process.once("SIGINT", () => resolve());
+    process.once("SIGTERM", () => resolve());
+  });
+}
+
+function say(text: string): void {
+  print(`\n== ${text}`);
+}
+
+function indent(text: string): string {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => `  ${line}`)
+    .join("\n");
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
