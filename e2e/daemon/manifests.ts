@@ -1,0 +1,59 @@
+/**
+ * A folder of manifests that a test changes as a whole, and a marker in it that tells when a change has arrived.
+ *
+ * Every change gives the Service `marker` another port in both families, so that each daemon has something to sync, and
+ * says so in its log, whatever else the change means to it. Nobody sends packets to the marker.
+ *
+ * @module
+ */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ApiObject } from "./objects.ts";
+
+const markerAddresses = ["10.111.0.1", "fd00:10:111::1"];
+
+/** A folder of manifests. */
+export class Manifests {
+  readonly path: string;
+  #changes = 0;
+
+  constructor(path: string) {
+    this.path = path;
+    mkdirSync(path);
+    this.set([]);
+  }
+
+  /** From now on there are these objects, and the files added by hand, and no others. */
+  set(objects: readonly ApiObject[]): void {
+    this.#changes += 1;
+    const items = [...objects, marker(this.#changes)];
+    this.write("objects.json", JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+  }
+
+  /** Writes a file of its own, at once. */
+  write(name: string, content: string | Uint8Array): void {
+    // A name with a dot in front is no manifest.
+    const beside = join(this.path, `.${name}`);
+    writeFileSync(beside, content);
+    renameSync(beside, join(this.path, name));
+  }
+
+  /** Removes a file. */
+  remove(name: string): void {
+    rmSync(join(this.path, name));
+  }
+}
+
+function marker(change: number): ApiObject {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: "sluice-test", name: "marker" },
+    spec: {
+      clusterIP: markerAddresses[0],
+      clusterIPs: markerAddresses,
+      ipFamilies: ["IPv4", "IPv6"],
+      ports: [{ name: "marker", port: 1000 + change, protocol: "TCP" }],
+    },
+  };
+}
