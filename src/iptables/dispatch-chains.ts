@@ -14,7 +14,8 @@ import { jump } from "./builder/targets.ts";
 import { branchChainName, type ServicePrefix } from "./chain-names.ts";
 import type { DispatchName, ServiceEntry } from "./chain-set.ts";
 import { type DispatchItem, DispatchTree } from "./dispatch-tree.ts";
-import { nodePortTail, rootChains } from "./static-rules.ts";
+import type { RuleSettings } from "./settings.ts";
+import { dispatchTail, rootChains } from "./static-rules.ts";
 import type { WantedChain, WantedTable } from "./wanted-chain.ts";
 
 /** All trees; one whose root leads to another's comes before it. */
@@ -55,10 +56,12 @@ export class DispatchChains {
   readonly #trees = new Map<DispatchName, DispatchTree<EntryText>>(
     dispatchNames.map((name) => [name, new DispatchTree<EntryText>()]),
   );
+  readonly #settings: RuleSettings;
   #node: NodePlan;
 
-  constructor(node: NodePlan) {
+  constructor(node: NodePlan, settings: RuleSettings) {
     this.#node = node;
+    this.#settings = settings;
   }
 
   /** The last rules of the services chain follow the node's addresses. */
@@ -146,11 +149,9 @@ export class DispatchChains {
         owners.push("");
       }
     }
-    if (name === "services" && prefix === "") {
-      for (const rule of nodePortTail(this.#node)) {
-        lines.push(renderRule(id.name, rule));
-        owners.push("");
-      }
+    for (const rule of prefix === "" ? dispatchTail(name, this.#node, this.#settings) : []) {
+      lines.push(renderRule(id.name, rule));
+      owners.push("");
     }
     return { ...id, lines, owners };
   }

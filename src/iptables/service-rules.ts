@@ -12,7 +12,6 @@ import {
   defaultVerdict,
   type Frontend,
   forwards,
-  type LocalDetector,
   type NodePlan,
   type Pool,
   type Route,
@@ -26,15 +25,15 @@ import {
   destination,
   destinationType,
   dport,
-  inInterface,
   not,
   source,
   sourceType,
 } from "./builder/matches.ts";
-import type { AddressMatch, InterfaceMatch, Match, Rule, Target } from "./builder/rule.ts";
+import type { Match, Rule, Target } from "./builder/rule.ts";
 import { accept, drop, jump, reject } from "./builder/targets.ts";
 import { servicePortHash } from "./chain-names.ts";
 import type { DispatchName, ServiceChain, ServiceEntry, ServiceRules } from "./chain-set.ts";
+import { coversEverything, detectorMatch } from "./detector-match.ts";
 import { EndpointLists, markMasqueradeChain, transportOf } from "./endpoint-list.ts";
 import type { AffinityMechanism, RuleSettings } from "./settings.ts";
 
@@ -69,22 +68,6 @@ export function addressKey(address: Address): string {
 /** Dispatch key of a port: `p`, the protocol's first letter and four hexadecimal digits. */
 export function portKey(protocol: Protocol, port: number): string {
   return `p${transportOf({ protocol })[0]}${port.toString(16).padStart(4, "0")}`;
-}
-
-/** Matches by which a packet of local pods is known; the absence of a detector matches nothing and never gets here. */
-export function detectorMatch(detector: LocalDetector): AddressMatch | InterfaceMatch {
-  switch (detector.kind) {
-    case "cidr":
-      return source(detector.cidr.text);
-    case "bridge":
-      return inInterface(detector.name);
-    case "prefix":
-      return inInterface(`${detector.prefix}+`);
-  }
-}
-
-function coversEverything(detector: LocalDetector): boolean {
-  return detector.kind === "cidr" && detector.cidr.prefix === 0;
 }
 
 const poolPrefix = { cluster: "KUBE-SVC-", local: "KUBE-SVL-" } as const;

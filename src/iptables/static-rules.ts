@@ -22,6 +22,8 @@ import {
 } from "./builder/matches.ts";
 import type { Match, Rule, TableName } from "./builder/rule.ts";
 import { accept, drop, jump, masquerade, orMark, returnToCaller, xorMark } from "./builder/targets.ts";
+import type { DispatchName } from "./chain-set.ts";
+import { coversEverything, detectorMatch } from "./detector-match.ts";
 import { markMasqueradeChain } from "./endpoint-list.ts";
 import type { RuleSettings } from "./settings.ts";
 
@@ -87,8 +89,37 @@ export function staticChains(node: NodePlan, settings: RuleSettings): readonly S
   return chains;
 }
 
-/** The last rules of nat KUBE-SERVICES: whatever goes to an address of the node may be for a NodePort. */
-export function nodePortTail(node: NodePlan): readonly Rule[] {
+/** The last rules of a root chain, behind all of its Services'. */
+export function dispatchTail(name: DispatchName, node: NodePlan, settings: RuleSettings): readonly Rule[] {
+  switch (name) {
+    case "services":
+      return nodePortTail(node);
+    case "health":
+      return invalidReplies(node, settings);
+    default:
+      return [];
+  }
+}
+
+/**
+ * A reply of a pod that conntrack cannot place would reach a process of this node untranslated, and the node would reset
+ * the connection. Of the chains that INPUT leads to whatever the state, this is the only one that kube-proxy rewrites.
+ */
+function invalidReplies(node: NodePlan, settings: RuleSettings): readonly Rule[] {
+  const { detector } = node;
+  if (!settings.dropInvalid || detector === undefined || coversEverything(detector)) {
+    return [];
+  }
+  const matches = [
+    detectorMatch(detector),
+    comment("kubernetes invalid replies of pods"),
+    ctstate("INVALID"),
+  ];
+  return [{ matches, target: drop }];
+}
+
+/** Whatever goes to an address of the node may be for a NodePort. */
+function nodePortTail(node: NodePlan): readonly Rule[] {
   const text = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain");
   const target = jump(rootChains["node-ports"].chain);
   const { nodePorts } = node;

@@ -62,7 +62,7 @@ export class WantedRules {
     this.#node = node;
     this.#settings = settings;
     this.#affinity = affinity;
-    this.#dispatch = new DispatchChains(node);
+    this.#dispatch = new DispatchChains(node, settings);
   }
 
   /** Whether a nat chain is wanted by some Service. */
