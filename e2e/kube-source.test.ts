@@ -102,10 +102,15 @@ async function isSynced({ handler }: Scene): Promise<void> {
   await handler.until(() => handler.calls.filter((call) => call.startsWith("synced")).length === 3);
 }
 
-/** Creates a Service, waits until it has arrived, and compares what consumer and server have. */
-async function expectSame({ server, handler }: Scene, marker = "marker"): Promise<void> {
-  server.store.create(service(marker));
-  await handler.until(() => handler.objects.has(`Service default/${marker}`));
+/**
+ * Creates a Service, waits until it has come, deletes it, waits until it has gone, and compares what consumer and
+ * server have: whatever had to be caught up with was delivered between the two.
+ */
+async function expectSame({ server, handler }: Scene): Promise<void> {
+  server.store.create(service("marker"));
+  await handler.until(() => handler.objects.has("Service default/marker"));
+  server.store.delete("services", "default/marker");
+  await handler.until(() => !handler.objects.has("Service default/marker"));
   const wanted = server.store.list("services", {
     labelSelector: "!service.kubernetes.io/service-proxy-name",
     fieldSelector: "spec.clusterIP!=None",

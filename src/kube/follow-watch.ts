@@ -13,6 +13,7 @@ import { brokenOutcome, openResponse } from "./open-response.ts";
 import { Pacer } from "./pacer.ts";
 import { answerMs, type ReflectorContext } from "./reflector-context.ts";
 import type { Outcome } from "./reflector-state.ts";
+import { isOlderVersion } from "./resource-version.ts";
 import type { ApiRequest, ApiResponse } from "./transport.ts";
 import { parseWatchEvent, type WatchEvent } from "./watch-event.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -36,6 +37,8 @@ export interface WatchTask {
   readonly gathers: boolean;
   /** Whether equal versions mean equal objects. */
   readonly trustVersions: boolean;
+  /** The version from which it starts; of a WatchList that of its end counts. */
+  readonly version: string;
   /** The duration asked for, in seconds. */
   readonly seconds: number;
   /** Whether the server is known to send bookmarks, so that silence means something. */
@@ -79,12 +82,15 @@ class WatchStream {
   /** The state being gathered; undefined from its end on. */
   #gathering: Replacement | undefined;
   #events = 0;
+  /** The version up to which everything has come. */
+  #version: string;
 
   constructor(context: ReflectorContext, task: WatchTask, listener: WatchListener, watchdog: Watchdog) {
     this.#context = context;
     this.#listener = listener;
     this.#watchdog = watchdog;
     this.#startedMs = context.clock.now();
+    this.#version = task.version;
     if (task.gathers) {
       this.#gathering = context.intake.startReplacement(task.trustVersions);
     } else {
@@ -159,6 +165,9 @@ class WatchStream {
   ): Promise<Outcome | undefined> {
     this.#listener.bookmark();
     if (this.#gathering === undefined) {
+      if (isOlderVersion(version, this.#version)) {
+        return { kind: "rewound" };
+      }
       this.#reach(version);
     } else if (endsInitial) {
       const doubt = this.#context.doubt(this.#gathering);
@@ -167,6 +176,7 @@ class WatchStream {
       }
       await this.#context.intake.takeOver(this.#gathering, signal);
       this.#gathering = undefined;
+      this.#version = version;
       this.#listener.initial(version);
     }
     if (this.#gathering === undefined) {
@@ -177,6 +187,7 @@ class WatchStream {
 
   #reach(version: string): void {
     if (version !== "") {
+      this.#version = version;
       this.#listener.reached(version);
     }
   }

@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { readStatus } from "./api-status.ts";
 import type { JsonRecord } from "./fields.ts";
 import {
+  afterEvent,
   afterInitial,
   decide,
   describeOutcome,
@@ -48,6 +49,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   unreachable: { kind: "unreachable", detail: "" },
   "silent, never answered": { kind: "silent", answered: false },
   "silent after an answer": { kind: "silent", answered: true },
+  rewound: { kind: "rewound" },
   garbled: { kind: "garbled", detail: "" },
   doubtful: { kind: "doubtful", lost: 30 },
   "400": status(400),
@@ -73,6 +75,7 @@ const expected: Readonly<Record<Step, Readonly<Record<string, string>>>> = {
     unreachable: "watch-list, after a pause",
     "silent, never answered": "watch-list, after a pause",
     "silent after an answer": "list, at once, listOnly",
+    rewound: "list, at once",
     garbled: "list, at once",
     doubtful: "watch-list, after a pause, versionUnusable, confirming (doubtful)",
     "400": "list, at once, listOnly",
@@ -96,6 +99,7 @@ const expected: Readonly<Record<Step, Readonly<Record<string, string>>>> = {
     unreachable: "watch-list, after a pause",
     "silent, never answered": "watch-list, after a pause",
     "silent after an answer": "watch-list, after a pause",
+    rewound: "watch-list, after a pause",
     garbled: "watch-list, after a pause",
     doubtful: "watch-list, after a pause, versionUnusable, confirming (doubtful)",
     "400": "watch-list, after a pause",
@@ -119,6 +123,7 @@ const expected: Readonly<Record<Step, Readonly<Record<string, string>>>> = {
     unreachable: "watch, after a pause",
     "silent, never answered": "watch, after a pause",
     "silent after an answer": "watch, after a pause",
+    rewound: "watch-list, after a pause (rewound)",
     garbled: "watch-list, after a pause (garbled)",
     doubtful: "watch-list, after a pause, versionUnusable, confirming (doubtful)",
     "400": "watch-list, after a pause (status 400)",
@@ -178,6 +183,16 @@ test("decide() bears internal errors of a watch for one minute", () => {
   expect(short(later, status(500), 61_000)).toBe("watch-list, after a pause (status 500)");
   const sound = decide(later, { kind: "ended", productive: true }, 50_000).state;
   expect(sound.failingSince).toBeUndefined();
+});
+
+test("decide() fetches the state anew when a watch is silent twice, unless something came in between", () => {
+  const silent: Outcome = { kind: "silent", answered: true };
+  const once = decide(watching, silent, 0).state;
+  expect(short(once, silent)).toBe("watch-list, after a pause (silent)");
+  expect(short(afterEvent(once, "8"), silent)).toBe("watch, after a pause");
+  expect(short(decide(once, { kind: "ended", productive: true }, 0).state, silent)).toBe(
+    "watch, after a pause",
+  );
 });
 
 test("decide() obeys the server's wish for patience up to 30 s", () => {

@@ -7,7 +7,7 @@
  * detection of changes" of the Kubernetes documentation.
  *
  * Invariants
- * - Versions are opaque: compared for equality with `""`, never parsed, never ordered.
+ * - Versions are handed back as they came; nothing is decided by their order (but see `resource-version.ts`).
  * - No outcome ends a reflector; every outcome leads to a next request.
  * - After a version has expired the next initial request still names it, with "not older than": going back in time
  *   on an API server that lags is worse than a failed request. Only when that fails is the version given up.
@@ -34,6 +34,8 @@ export interface ReflectorState {
   readonly onePiece: boolean;
   /** A new state was so much smaller than the last one that it has to be seen twice. */
   readonly confirming: boolean;
+  /** The last watch fell silent, and nothing has come since. */
+  readonly silent: boolean;
   /** When the server began to answer watches with internal errors; undefined while it does not. */
   readonly failingSince: number | undefined;
 }
@@ -46,6 +48,7 @@ export const initialState: ReflectorState = {
   listOnly: false,
   onePiece: false,
   confirming: false,
+  silent: false,
   failingSince: undefined,
 };
 
@@ -61,6 +64,8 @@ export type Outcome =
   | { readonly kind: "unreachable"; readonly detail: string }
   /** Nothing came for too long; `answered`: the response had begun. */
   | { readonly kind: "silent"; readonly answered: boolean }
+  /** A bookmark was older than what had been seen: the server's counter went back. */
+  | { readonly kind: "rewound" }
   /** Something came that cannot be understood. */
   | { readonly kind: "garbled"; readonly detail: string }
   /** The server reported a failure. `continuing`: on a later page of a list. */
@@ -84,6 +89,11 @@ const internalErrorsMs = 60_000;
 
 /** Longest wait that a server's `Retry-After` is obeyed for, in milliseconds. */
 const retryAfterLimitMs = 30_000;
+
+/** The state after a watch has brought everything up to `version`. */
+export function afterEvent(state: ReflectorState, version: string): ReflectorState {
+  return { ...state, lastVersion: version, silent: false };
+}
 
 /** The state after the initial objects have been taken over at `version`; the stream goes on as a watch. */
 export function afterInitial(state: ReflectorState, version: string): ReflectorState {
@@ -119,6 +129,8 @@ export function describeOutcome(outcome: Outcome): string {
       return `there is no connection: ${outcome.detail}`;
     case "silent":
       return outcome.answered ? "nothing came for too long" : "there was no response";
+    case "rewound":
+      return "the server went back to an earlier version";
     case "garbled":
       return `the response cannot be understood: ${outcome.detail}`;
     case "status":
@@ -168,15 +180,17 @@ function afterList(state: ReflectorState, outcome: Outcome): Decision {
 }
 
 function afterWatch(state: ReflectorState, outcome: Outcome, now: number): Decision {
-  const sound = { ...state, failingSince: undefined };
+  const sound = { ...state, failingSince: undefined, silent: false };
   switch (outcome.kind) {
     case "ended":
       return outcome.productive ? atOnce(sound) : restart(sound, outcome, "ended at once");
     case "cut":
       return outcome.productive ? atOnce(sound) : again(state, outcome);
     case "unreachable":
-    case "silent":
       return again(state, outcome);
+    case "silent":
+      // A server that was set back accepts a watch from what is now its future, and has nothing to say for long.
+      return state.silent ? restart(sound, outcome, "silent") : again({ ...state, silent: true }, outcome);
     case "status":
       return afterWatchStatus(state, outcome, now);
     default:
@@ -200,7 +214,7 @@ function afterWatchStatus(
     }
   }
   const reason = isExpired(status) ? "expired" : status.reason || `status ${status.code}`;
-  return restart({ ...state, failingSince: undefined }, outcome, reason);
+  return restart({ ...state, failingSince: undefined, silent: false }, outcome, reason);
 }
 
 function isUnusableVersion(status: ApiStatus): boolean {

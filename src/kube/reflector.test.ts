@@ -229,6 +229,33 @@ test("run() never stops, not even when everything is forbidden", async () => {
   expect(handler.take()).toEqual(["synced Service"]);
 });
 
+test("run() notices by a bookmark that the server went back to an earlier version", async () => {
+  const { api, clock, handler, watch } = await synced(["a", "b"]);
+  watch.bookmark("900");
+  watch.cut();
+  (await api.next()).open().bookmark("20");
+  await clock.advance(800);
+  const again = await api.next();
+  expect(again.query).toMatchObject({ sendInitialEvents: "true", resourceVersion: "900" });
+  again.fail(504, "Timeout", 0, { message: "Too large resource version: 900, current: 20" });
+  (await api.next()).open().event("ADDED", serviceJson("a", "5")).bookmark("20", true);
+  await clock.settle();
+  expect(handler.take()).toEqual(["remove Service default/b"]);
+});
+
+test("run() notices by its silence that the server went back to an earlier version", async () => {
+  const { api, clock, watch } = await synced(["a"]);
+  watch.bookmark("900");
+  watch.cut();
+  for (const pauseMs of [800, 1600]) {
+    const silent = (await api.next()).open();
+    expect(silent.query).toMatchObject({ resourceVersion: "900" });
+    expect(silent.query).not.toHaveProperty("sendInitialEvents");
+    await clock.advance(90_000 + pauseMs);
+  }
+  expect((await api.next()).query).toMatchObject({ sendInitialEvents: "true", resourceVersion: "900" });
+});
+
 test("run() gives up a version that is newer than anything the server has", async () => {
   const { api, clock, handler, watch } = await synced(["a", "b"]);
   const tooLarge = statusObject(504, "Timeout", {

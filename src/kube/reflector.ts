@@ -20,6 +20,7 @@ import { readList } from "./read-list.ts";
 import type { ReflectorContext } from "./reflector-context.ts";
 import { watchDuration, watchRequest } from "./reflector-request.ts";
 import {
+  afterEvent,
   afterInitial,
   type Decision,
   decide,
@@ -129,6 +130,7 @@ export class Reflector {
       gathers: this.#state.step === "watch-list",
       trustVersions: !this.#state.versionUnusable,
       bookmarks: this.#bookmarks,
+      version: this.#state.lastVersion,
       seconds,
     };
     return await followWatch(this.#context, task, this.#listener, signal);
@@ -142,7 +144,7 @@ export class Reflector {
       this.#state = afterInitial(this.#state, version);
     },
     reached: (version) => {
-      this.#state = { ...this.#state, lastVersion: version };
+      this.#state = afterEvent(this.#state, version);
     },
     bookmark: () => {
       this.#bookmarks = true;

@@ -175,7 +175,7 @@ export class ModelServer implements Transport {
       body.end();
       return;
     }
-    if (!initial && (since < this.#oldest || since > this.#version)) {
+    if (!initial && since < this.#oldest) {
       this.#send(body, "ERROR", statusObject(410, "Expired"));
       body.end();
       return;

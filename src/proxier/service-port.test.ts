@@ -220,6 +220,9 @@ describe("servicePorts() and policies", () => {
     [{ type: "ClusterIP", externalIPs: ["fd00::7"] }, true],
     [{ type: "NodePort" }, true],
     [{ type: "LoadBalancer" }, true],
+    // A manifest may leave the type out; the API server would have written ClusterIP.
+    [{ type: "" }, false],
+    [{ type: "", externalIPs: ["203.0.113.7"] }, true],
     [{ type: "Else" }, false],
   ])("honours externalTrafficPolicy Local by kind of Service: %j", (fields, expected) => {
     const local = { ...fields, externalTrafficPolicy: "Local", healthCheckNodePort: 32000 };

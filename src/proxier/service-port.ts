@@ -173,10 +173,12 @@ function isExternalPolicyLocal(service: ServiceObject): boolean {
   if (service.externalTrafficPolicy !== "Local") {
     return false;
   }
+  // ClusterIP is the API's default, which manifests may leave out.
+  const type = service.type || "ClusterIP";
   return (
-    service.type === "LoadBalancer" ||
-    service.type === "NodePort" ||
-    (service.type === "ClusterIP" && service.externalIPs.length > 0)
+    type === "LoadBalancer" ||
+    type === "NodePort" ||
+    (type === "ClusterIP" && service.externalIPs.length > 0)
   );
 }
 
