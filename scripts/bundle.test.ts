@@ -18,7 +18,7 @@ beforeAll(async () => {
   symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"));
   text = await bundle(root);
   writeFileSync(path.join(folder, "program.cjs"), text);
-});
+}, 60_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });

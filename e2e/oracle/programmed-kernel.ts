@@ -23,9 +23,9 @@ export interface Writing {
   readonly affinity: AffinityMechanism | "auto";
 }
 
-/** Every combination. */
+/** Both layouts with either way to remember clients. */
 export const writings: readonly Writing[] = (["lean", "endpoint-chains"] as const).flatMap((layout) =>
-  (["recent", "set", "auto"] as const).map((affinity) => ({ layout, affinity })),
+  (["recent", "set"] as const).map((affinity) => ({ layout, affinity })),
 );
 
 /** Sets in memory, and lists as full as a test wants them. */
@@ -33,11 +33,7 @@ class FakeAffinityStore implements AffinityStore {
   readonly recentLimit = 100;
   readonly hasSets = true;
   readonly #sets = new Set<string>();
-  readonly #isCrowded: (list: string) => boolean;
-
-  constructor(isCrowded: (list: string) => boolean) {
-    this.#isCrowded = isCrowded;
-  }
+  isCrowded: (list: string) => boolean = () => false;
 
   ensure(sets: Parameters<AffinityStore["ensure"]>[0]): void {
     for (const { name } of sets) this.#sets.add(name);
@@ -52,7 +48,7 @@ class FakeAffinityStore implements AffinityStore {
   }
 
   countRecent(list: string): number {
-    return this.#isCrowded(list) ? this.recentLimit : 0;
+    return this.isCrowded(list) ? this.recentLimit : 0;
   }
 
   close(): void {}
@@ -60,54 +56,64 @@ class FakeAffinityStore implements AffinityStore {
 
 /** A kernel and the backend that writes to it. */
 export class ProgrammedKernel {
-  readonly #kernel = new FakeKernel();
-  readonly #backend: IptablesBackend;
-  #crowded = false;
+  readonly #kernel: FakeKernel = new FakeKernel();
+  readonly #store: FakeAffinityStore = new FakeAffinityStore();
+  readonly #writing: Writing;
+  #backend: IptablesBackend;
 
-  constructor(plan: Plan, { layout, affinity }: Writing) {
-    // About every other list: names end in a base32 digit of a hash.
-    const store = new FakeAffinityStore((list) => this.#crowded && /[A-P]$/.test(list));
-    this.#backend = new IptablesBackend(
-      plan.node,
-      { layout, dropInvalid: true },
-      this.#kernel,
-      new AffinityKeeper(plan.node.family, affinity, store),
-    );
+  constructor(plan: Plan, writing: Writing) {
+    this.#writing = writing;
+    this.#backend = this.#startBackend(plan);
   }
 
   sync(plan: Plan, change: PlanChange | "everything"): Promise<SyncReport> {
     return this.#backend.sync(plan, change);
   }
 
-  /** A sync that dies before anything is written. */
-  async failToSync(plan: Plan, change: PlanChange): Promise<void> {
+  /** A sync that dies before anything is written. Resolves with whether there was anything to die of. */
+  async failToSync(plan: Plan, change: PlanChange): Promise<boolean> {
     this.#kernel.failures = 1;
-    try {
-      await this.#backend.sync(plan, change);
-    } catch {
-      // Told to. If there was nothing to write, there was nothing to die of.
-    } finally {
-      this.#kernel.failures = 0;
-    }
+    const died = await this.#backend.sync(plan, change).then(
+      () => false,
+      () => true,
+    );
+    this.#kernel.failures = 0;
+    return died;
   }
 
-  /** Many clients come; with affinity `auto` the next sync moves Services to sets. */
+  /** The program ends and starts again. The new one knows nothing but what it reads from the kernel. */
+  restart(plan: Plan): void {
+    this.#backend = this.#startBackend(plan);
+  }
+
+  /** So many clients come that with affinity `auto` the next sync moves some Services to sets. */
   crowd(): void {
-    this.#crowded = true;
+    // Names end in a digit of a hash, so this is about every other list.
+    this.#store.isCrowded = (list) => /[A-P]$/.test(list);
     this.#backend.findCrowded();
-    this.#crowded = false;
+    this.#store.isCrowded = () => false;
   }
 
-  /** The rules that are in the kernel now. */
-  rules(plan: Plan, localAddresses: readonly string[]): TracedRules {
-    return tracedRules(this.#kernel.save(), plan, localAddresses);
+  /** All tables, as iptables-save prints them. */
+  save(): string {
+    return this.#kernel.save();
+  }
+
+  #startBackend(plan: Plan): IptablesBackend {
+    const { layout, affinity } = this.#writing;
+    const keeper = new AffinityKeeper(plan.node.family, affinity, this.#store);
+    return new IptablesBackend(plan.node, { layout, dropInvalid: true }, this.#kernel, keeper);
   }
 }
 
-/** Rules as text, for the tracer. `text` may be a dump or what a restore of an empty kernel is sent. */
-export function tracedRules(text: string, { node }: Plan, localAddresses: readonly string[]): TracedRules {
+/** Rules for the tracer. `saved` is what iptables-save prints. */
+export function tracedRules(
+  saved: string,
+  { node }: Plan,
+  localAddresses: readonly string[],
+): TracedRules {
   return {
-    tracer: createTracer(parseSave(text, node.family)),
+    tracer: createTracer(parseSave(saved, node.family)),
     localAddresses: new Set(localAddresses),
     masqueradeMark: node.masqueradeMark,
   };

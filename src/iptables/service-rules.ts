@@ -20,15 +20,7 @@ import {
   type ServicePortPlan,
   type Verdict,
 } from "../proxier/plan.ts";
-import {
-  comment,
-  destination,
-  destinationType,
-  dport,
-  not,
-  source,
-  sourceType,
-} from "./builder/matches.ts";
+import { comment, destination, destinationType, dport, not, source, sourceType } from "./builder/matches.ts";
 import type { Match, Rule, Target } from "./builder/rule.ts";
 import { accept, drop, jump, reject } from "./builder/targets.ts";
 import { servicePortHash } from "./chain-names.ts";
