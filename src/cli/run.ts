@@ -17,6 +17,7 @@ import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ServiceHealthServer } from "../operations/service-health-server.ts";
 import type { Family } from "../proxier/address.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
+import type { NodeObject } from "../proxier/objects.ts";
 import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { CommandError } from "./exit.ts";
@@ -24,19 +25,18 @@ import { planFamily } from "./families.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
 import { findIptables, type IptablesHost, type OpenIptables, openIptables } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
+import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { openSource } from "./open-source.ts";
 import { startServers } from "./servers.ts";
 import { systemClock } from "./system-clock.ts";
 import { Telemetry } from "./telemetry.ts";
+import { waitForNode } from "./wait-for-node.ts";
 
 type RunStartup = Extract<Startup, { action: "run" }>;
 
 /** Without any request a full sync happens this long after the last one. */
 const fullSyncPeriodMs = 3_600_000;
-
-/** How long to wait for the Node object to have addresses, and how often to look. */
-const nodeWaitMs = 30_000;
 
 /** Runs until the signal aborts, or with `--once` until every family is synced. @returns the exit status */
 export async function run(startup: RunStartup, logging: Logging, signal: AbortSignal): Promise<number> {
@@ -56,7 +56,7 @@ class Daemon {
   readonly #complete = Promise.withResolvers<void>();
   /** Settled when nothing is left to do: with `--once`, or by a fatal error. */
   readonly #done = Promise.withResolvers<number>();
-  #nodeArrived: () => void = () => {};
+  #nodeChanged: () => void = () => {};
   #families: readonly OpenFamily[] = [];
   #unsynced = new Set<Family>();
 
@@ -68,7 +68,7 @@ class Daemon {
     const { mode } = startup.config;
     this.#telemetry = new Telemetry(this.#log, mode, modeSettings(startup.config, mode).syncPeriodMs, {
       onComplete: () => this.#complete.resolve(),
-      onNode: () => this.#nodeArrived(),
+      onNode: () => this.#nodeChanged(),
       onSynced: (outcome) => this.#synced(outcome),
       onFailed: (failure) => this.#failed(failure),
     });
@@ -104,21 +104,47 @@ class Daemon {
   }
 
   async #startProxiers(host: IptablesHost): Promise<void> {
+    const { config, nodeName, process } = this.#startup;
     await Promise.race([this.#complete.promise, aborted(this.#signal)]);
-    await this.#waitForNode();
+    await waitForNode({
+      nodeName,
+      needsPodCIDRs: config.detectLocalMode === "NodeCIDR",
+      mayChange: process.manifests === undefined,
+      current: () => this.#state.node,
+      onChange: (callback) => {
+        this.#nodeChanged = callback;
+        return () => {
+          this.#nodeChanged = () => {};
+        };
+      },
+      clock: systemClock,
+      signal: this.#signal,
+    });
     if (this.#signal.aborted) {
       return;
     }
     this.#checkNode(host);
+    const nodeAtStart = this.#state.node;
     this.#families = await Promise.all(host.families.map((family) => this.#openProxier(host, family)));
     if (this.#signal.aborted) {
       return;
     }
     this.#unsynced = new Set(host.families);
     this.#feed.attach(this.#families.map(({ proxier }) => proxier));
+    this.#nodeChanged = () => this.#react(nodeAtStart);
     for (const { proxier, started } of this.#families) {
       started();
       proxier.start();
+    }
+  }
+
+  #react(nodeAtStart: NodeObject | undefined): void {
+    const usesPodCIDRs = this.#startup.config.detectLocalMode === "NodeCIDR";
+    const reaction = nodeReaction(nodeAtStart, this.#state.node, usesPodCIDRs);
+    if (reaction.kind === "tell") {
+      this.#log.info(reaction.message, { node: this.#startup.nodeName });
+    } else if (reaction.kind === "restart") {
+      this.#done.reject(new CommandError(1, `${reaction.message}: ending, to be started with the new ones`));
     }
   }
 
@@ -139,7 +165,9 @@ class Daemon {
       { mechanism: "recent" },
       opened.affinity.limit("recent"),
     );
-    const healthPorts = this.#healthServer(family);
+    const addresses = nodePorts(localAddresses);
+    const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;
+    const healthPorts = this.#healthServer(family, hosts);
     const { observer, started } = this.#telemetry.reporter(family, healthPorts);
     const proxier = new Proxier({
       planner,
@@ -163,11 +191,11 @@ class Daemon {
     };
   }
 
-  #healthServer(family: Family): ServiceHealthServer {
+  #healthServer(family: Family, hosts: readonly string[] | undefined): ServiceHealthServer {
     return new ServiceHealthServer({
       family,
       nodeName: this.#startup.nodeName,
-      hosts: undefined,
+      hosts,
       isProxyHealthy: () => this.#telemetry.health.isHealthy(),
       onFailure: ({ note, error }) => this.#log.error(note, { error: errorOf(error) }),
       onError: (error) => this.#log.error("Health check server error", { error: errorOf(error) }),
@@ -209,30 +237,6 @@ class Daemon {
         }
       },
     });
-  }
-
-  /** The node's addresses decide about a few rules; without them the defaults hold. */
-  async #waitForNode(): Promise<void> {
-    const { process } = this.#startup;
-    const known = (): boolean => (this.#state.node?.addresses.length ?? 0) > 0;
-    if (known() || process.manifests !== undefined) {
-      return;
-    }
-    this.#log.info("Waiting for the addresses of the Node object", { node: this.#startup.nodeName });
-    const arrived = new Promise<void>((resolve) => {
-      this.#nodeArrived = () => {
-        if (known()) {
-          resolve();
-        }
-      };
-    });
-    let cancel = (): void => {};
-    const timeout = new Promise<void>((resolve) => {
-      cancel = systemClock.after(nodeWaitMs, resolve);
-    });
-    await Promise.race([arrived, timeout, aborted(this.#signal)]);
-    cancel();
-    this.#nodeArrived = () => {};
   }
 
   #checkNode(host: IptablesHost): void {
