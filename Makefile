@@ -42,7 +42,7 @@ test: check e2e ## everything: static checks, unit and property tests, tests on 
 .PHONY: check
 check: setup ## static checks, unit and property tests
 	@rm -rf .cache/reports
-	biome ci .
+	biome ci $(if $(NO_COLOR),--colors=off) .
 	tsc -p .
 	$(call vitest,unit)
 

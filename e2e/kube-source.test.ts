@@ -1,9 +1,9 @@
 /**
- * The API source against the fixture API server, over real sockets and through its faults.
+ * The API source and the event writer against the fixture API server, over real sockets and through its faults.
  *
- * The source's clock runs a hundred times as fast as the machine's, so that pauses of seconds and silences of minutes
- * pass in no time. Whatever goes wrong, each story ends the same way: a Service is created, arrives, and then the
- * consumer has exactly what the server has.
+ * The clocks of both run sixty times as fast as the machine's, so that pauses of seconds and silences of minutes
+ * pass in no time. Whatever goes wrong, each story ends the same way: a Service comes and goes, and then the consumer
+ * has exactly what the server has.
  *
  * @module
  */
@@ -14,6 +14,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { stringify } from "yaml";
 import { ApiSource } from "../src/kube/api-source.ts";
 import { type Clock, systemClock } from "../src/kube/clock.ts";
+import type { EventNote } from "../src/kube/event-object.ts";
+import { EventWriter } from "../src/kube/event-writer.ts";
 import type { JsonRecord } from "../src/kube/fields.ts";
 import { openApiAccess } from "../src/kube/kubeconfig.ts";
 import { nodeJson, RecordingHandler, serviceJson, sliceJson } from "../src/kube/testing.ts";
@@ -22,7 +24,7 @@ import { HttpTransport } from "../src/kube/transport.ts";
 import type { FaultRule } from "./apiserver/faults/fault-action.ts";
 import { type ApiServer, type ApiServerOptions, startApiServer } from "./apiserver/server.ts";
 
-const speed = 100;
+const speed = 60;
 
 const fastClock: Clock = {
   now: () => systemClock.now() * speed,
@@ -58,9 +60,10 @@ function withoutVersion(json: JsonRecord): JsonRecord {
   return { ...json, metadata };
 }
 
-/** A server with the initial objects, and bookmarks often enough for the fast clock. */
+/** A server with the initial objects, on a clock as fast as the source's. */
 async function startServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const server = await startApiServer({ bookmarkMilliseconds: 300, ...options });
+  const clock = { now: () => Date.now(), after: fastClock.after };
+  const server = await startApiServer({ clock, ...options });
   onTestFinished(() => server.close());
   server.store.load(initial);
   return server;
@@ -315,4 +318,51 @@ test("start() authenticates over TLS with a token file as kubeadm's kubeconfig n
   await writeFile(path.join(folder, "token"), "right\n");
   await isSynced(scene);
   await expectSame(scene);
+});
+
+test("EventWriter writes events that the server accepts, and counts up those that happen again", async () => {
+  const server = await startServer();
+  const access = await openApiAccess({
+    kubeconfig: "",
+    master: server.url,
+    environment: {},
+    clock: fastClock,
+    log: () => undefined,
+  });
+  const transport = new HttpTransport(access);
+  const failures: string[] = [];
+  const writer = new EventWriter({
+    transport,
+    reporter: { controller: "kube-proxy", instance: "kube-proxy-node-1" },
+    clock: fastClock,
+    time: Date.now,
+    random: Math.random,
+    log: (_, message, fields) => failures.push(`${message} ${JSON.stringify(fields)}`),
+  });
+  const stop = new AbortController();
+  const end = writer.run(stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await end;
+    transport.close();
+  });
+  const starting: EventNote = {
+    type: "Normal",
+    reason: "Starting",
+    action: "StartKubeProxy",
+    regarding: { apiVersion: "v1", kind: "Node", namespace: "", name: "node-1" },
+    note: "",
+  };
+  const regarding = { apiVersion: "v1", kind: "Service", namespace: "default", name: "a" };
+  writer.record(starting);
+  writer.record({ ...starting, type: "Warning", regarding, note: "n".repeat(2000) });
+  writer.record(starting);
+  await server.requests.waitFor({ resource: "events", verb: "patch" });
+  await expect.poll(() => writer.counts()).toEqual({ written: 3, dropped: 0, failed: 0 });
+  expect(failures).toEqual([]);
+  const events = server.store.list("events");
+  expect(events.map((event) => [event["type"], event["series"]])).toEqual([
+    ["Warning", undefined],
+    ["Normal", { count: 2, lastObservedTime: expect.any(String) }],
+  ]);
 });

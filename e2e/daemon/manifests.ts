@@ -8,25 +8,29 @@
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ApiObject } from "./objects.ts";
+import type { Node } from "../harness/cluster.ts";
+import { type ApiObject, nodeObject } from "./objects.ts";
 
 const markerAddresses = ["10.111.0.1", "fd00:10:111::1"];
 
 /** A folder of manifests. */
 export class Manifests {
   readonly path: string;
+  readonly #nodes: readonly ApiObject[];
   #changes = 0;
 
-  constructor(path: string) {
+  /** Makes a folder, which must not be there yet, with the Node objects of `nodes`. */
+  constructor(path: string, nodes: readonly Node[]) {
     this.path = path;
+    this.#nodes = nodes.map(nodeObject);
     mkdirSync(path);
     this.set([]);
   }
 
-  /** From now on there are these objects, and the files added by hand, and no others. */
+  /** From now on there are the Nodes, these objects, and what other files hold. */
   set(objects: readonly ApiObject[]): void {
     this.#changes += 1;
-    const items = [...objects, marker(this.#changes)];
+    const items = [...this.#nodes, ...objects, marker(this.#changes)];
     this.write("objects.json", JSON.stringify({ apiVersion: "v1", kind: "List", items }));
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Pod } from "../harness/cluster.ts";
+import type { Node, Pod } from "../harness/cluster.ts";
 
 /** An object of the Kubernetes API. */
 export interface ApiObject {
@@ -107,4 +107,18 @@ export function withPods(shape: ServiceShape, members: readonly Member[]): reado
 function endpointOf(member: Member, v6: boolean): unknown {
   const { pod, conditions } = "pod" in member ? member : { pod: member, conditions: ready };
   return { addresses: [v6 ? pod.ip6 : pod.ip], nodeName: pod.node.name, conditions };
+}
+
+/** The Node object of a node, as kubelet registers it. */
+export function nodeObject({ name, ip, ip6, addresses }: Node): ApiObject {
+  const { podCidr, podCidr6 } = addresses;
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels: { "kubernetes.io/hostname": name } },
+    spec: { podCIDR: podCidr, podCIDRs: [podCidr, ...(podCidr6 === undefined ? [] : [podCidr6])] },
+    status: {
+      addresses: [ip, ...(ip6 === undefined ? [] : [ip6])].map((address) => ({ type: "InternalIP", address })),
+    },
+  };
 }

@@ -148,9 +148,8 @@ function maskByte(prefix: number, index: number): number {
 
 function cidrOf(bytes: readonly number[], prefix: number): Cidr {
   const masked = bytes.map((byte, index) => byte & maskByte(prefix, index));
-  // A masked IPv6 network such as ::ffff:0:0/96 must stay IPv6: format without the mapping rule.
-  const address = masked.length === 4 ? formatV4(masked) : formatV6(masked);
-  return { family: masked.length === 4 ? "IPv4" : "IPv6", address, prefix, text: `${address}/${prefix}` };
+  const address = formatBytes(masked);
+  return { family: familyOf(address), address, prefix, text: `${address}/${prefix}` };
 }
 
 function parseBytes(text: string): number[] | undefined {

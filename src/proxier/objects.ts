@@ -1,9 +1,10 @@
 /**
  * The API objects as the core sees them: plain, frozen-by-type values that hold what a proxy uses and nothing else.
  *
- * The sources (API, manifests) make them on arrival and drop the rest of the object. Values are as the user wrote
- * them, already of the right type, not yet judged: an address is still text, a port still any integer. Judging is
- * the business of `service-port.ts` and `endpoint-slices.ts`, so that every source gets the same answer.
+ * The sources (API, manifests) make them on arrival and drop the rest of the object. Decoding guarantees the form:
+ * names are names, numbers are in their range, no two ports of a Service have one identity. What values mean is not
+ * judged yet (an address is still text): that is the business of `service-port.ts` and `endpoint-slices.ts`, so that
+ * every source gets the same answer.
  *
  * @module
  */

@@ -176,9 +176,7 @@ function isExternalPolicyLocal(service: ServiceObject): boolean {
   // ClusterIP is the API's default, which manifests may leave out.
   const type = service.type || "ClusterIP";
   return (
-    type === "LoadBalancer" ||
-    type === "NodePort" ||
-    (type === "ClusterIP" && service.externalIPs.length > 0)
+    type === "LoadBalancer" || type === "NodePort" || (type === "ClusterIP" && service.externalIPs.length > 0)
   );
 }
 

@@ -26,11 +26,13 @@ describe("SyncLoop.stop()", () => {
     expect(stage.times).toEqual([0]);
   });
 
-  test("cancels a sync that waits", async () => {
+  test("cancels a sync that waits, and leaves no timer that would keep the process alive", async () => {
     const stage = new SyncLoopStage();
     await stage.start();
     stage.loop.request();
+    expect(stage.clock.waiting).toBe(1);
     await stage.loop.stop();
+    expect(stage.clock.waiting).toBe(0);
     await stage.until(100);
     expect(stage.times).toEqual([0]);
   });

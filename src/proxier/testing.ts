@@ -235,7 +235,16 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  /** Number of calls that wait for their time. */
+  get waiting(): number {
+    return this.#timers.length;
+  }
+
+  /** @throws {RangeError} Real timers would take the delay for another. */
   after(delayMs: number, callback: () => void): () => void {
+    if (!Number.isFinite(delayMs) || delayMs < 0) {
+      throw new RangeError(`Cannot set a timer: the delay ${delayMs} is not a time from now`);
+    }
     const timer = { at: this.#now + delayMs, callback };
     this.#timers.push(timer);
     return () => {

@@ -1,0 +1,50 @@
+/**
+ * The line that the daemon logs after each sync, read back.
+ *
+ * Pure.
+ *
+ * @module
+ */
+
+/** One successful sync. */
+export interface SyncLine {
+  /** When the line arrived here, on the clock of `performance.now()`. */
+  readonly at: number;
+  readonly family: string;
+  /** From the sync's beginning to the kernel's confirmation. */
+  readonly elapsedMs: number;
+  /** The part of it before anything was rendered. */
+  readonly planningMs: number;
+  /** Services whose plan differed. */
+  readonly changed: number;
+  /** Chains written. */
+  readonly written: number;
+  readonly bytes: number;
+}
+
+/** Reads a line of the daemon's log in JSON. Undefined for any other line. */
+export function syncLine(line: string, at: number): SyncLine | undefined {
+  if (!line.includes("SyncProxyRules complete")) {
+    return undefined;
+  }
+  const fields = JSON.parse(line);
+  return {
+    at,
+    family: String(fields.ipFamily),
+    elapsedMs: milliseconds(fields.elapsed),
+    planningMs: milliseconds(fields.planning),
+    changed: Number(fields.changed),
+    written: Number(fields.written),
+    bytes: Number(fields.bytes),
+  };
+}
+
+function milliseconds(text: unknown): number {
+  const value = /^([\d.]+)ms$/.exec(String(text))?.[1];
+  if (value === undefined) {
+    throw new SyntaxError(
+      `Cannot read the daemon's log: must be milliseconds, got ${JSON.stringify(text)}`,
+    );
+  }
+  return Number(value);
+}

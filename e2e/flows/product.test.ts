@@ -1,0 +1,94 @@
+/**
+ * The program itself meets every flow of every case: real packets, a real kernel, either variant of iptables.
+ *
+ * The rules are made as an operator makes them, by the command. Every case of the file is run and none is treated
+ * specially; SCTP packets are written by hand where the kernel has no SCTP sockets, see sctp-init.ts.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type FlowCase, flowsFor, loadCases } from "../cases/cases.ts";
+import { runCommand } from "../harness/command.ts";
+import type { Variant } from "../harness/iptables-variant.ts";
+import { nodeProgram } from "../harness/remote-agent.ts";
+import { describeOnKernel } from "../harness/requirements.ts";
+import { type FlowContext, type FlowResult, runFlowCase } from "./run-flow-case.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/kube-sluice", import.meta.url));
+const CASES = fileURLToPath(new URL("../cases/flows.json", import.meta.url));
+
+/** So many cases are under way at once. More only compete for the processors. */
+const LANES = 2;
+
+async function runOnce({ exec, manifests, config, flowCase }: FlowContext): Promise<void> {
+  const { name } = flowCase.node;
+  await exec(
+    [PROGRAM, "run", "--once", "--manifests", manifests, "--config", config, "--hostname-override", name],
+    { timeoutSeconds: 60 },
+  );
+}
+
+type Outcome = PromiseSettledResult<readonly FlowResult[]>;
+
+/** Runs the cases, several at once; resolves for each when it is over. */
+function startAll(cases: readonly FlowCase[], variant: Variant): ReadonlyMap<FlowCase, Promise<Outcome>> {
+  const outcomes = new Map<FlowCase, Promise<Outcome>>();
+  const lanes = Array.from({ length: LANES }, () => Promise.resolve<Outcome | undefined>(undefined));
+  for (const [index, flowCase] of cases.entries()) {
+    const lane = index % LANES;
+    const outcome = (lanes[lane] ?? Promise.resolve(undefined)).then(async () => {
+      const [settled] = await Promise.allSettled([runFlowCase(flowCase, { variant, apply: runOnce })]);
+      return settled;
+    });
+    outcomes.set(flowCase, outcome);
+    lanes[lane] = outcome;
+  }
+  return outcomes;
+}
+
+/** What is wrong, as lines to read; throws what the case threw. */
+function failuresOf(outcome: Outcome | undefined): readonly string[] {
+  if (outcome?.status !== "fulfilled") throw outcome?.reason;
+  const failed = outcome.value.filter(({ ok }) => !ok);
+  return failed.map(({ flow, got, want }) => `${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`);
+}
+
+const cases = loadCases().filter(({ backends }) => backends.includes("iptables"));
+
+describeOnKernel(
+  "kube-sluice run --once",
+  { programs: ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"] },
+  () => {
+    describe.each(["nft", "legacy"] as const)("with iptables-%s", (variant) => {
+      let outcomes: ReadonlyMap<FlowCase, Promise<Outcome>>;
+
+      beforeAll(() => {
+        outcomes = startAll(cases, variant);
+      });
+
+      test.each(cases)("does with every packet of $name what the case says", async (flowCase) => {
+        const outcome = await outcomes.get(flowCase);
+        expect(failuresOf(outcome)).toEqual([]);
+        const flows = outcome?.status === "fulfilled" ? outcome.value.map(({ flow }) => flow) : [];
+        expect(flows).toEqual(flowsFor(flowCase, "iptables"));
+      });
+    });
+  },
+);
+
+describeOnKernel("kube-sluice run --once on a second kernel", { programs: ["linux.uml", "busybox"] }, () => {
+  test("does with SCTP packets what the case says", async () => {
+    const run = fileURLToPath(new URL("../uml/run.sh", import.meta.url));
+    const main = fileURLToPath(new URL("main.ts", import.meta.url));
+    const apply = `${PROGRAM} run --once --manifests "$MANIFESTS" --config "$CONFIG" --hostname-override "$NODE_NAME"`;
+    const [sctp, ...more] = cases.filter(({ flows }) => flows.some(({ protocol }) => protocol === "SCTP"));
+    expect([sctp?.name, more]).toEqual(["cluster-ip-general", []]);
+    const options = ["--apply", apply, "--variant", "legacy", "--only", "cluster-ip-general", "--jobs", "1"];
+    const { status, stdout, stderr } = await runCommand(
+      [run, "-t", "90", nodeProgram, main, CASES, ...options],
+      { anyStatus: true, timeoutSeconds: 110 },
+    );
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "9/9 flows, 1/1 cases\n", stderr: "" });
+  });
+});

@@ -1,0 +1,136 @@
+/**
+ * Random stories: how a cluster comes about and changes, which syncs happen in between, and which packets are tried
+ * after each.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import type { Family } from "../model/address.ts";
+import { clusters, edits, type PacketChoice, packetChoices } from "../model/arbitrary.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { type Edit, keyOf } from "../model/edits.ts";
+import type { EndpointSliceObject, ServiceObject } from "../model/objects.ts";
+import { ADDRESSES, NODE_NAMES, PORTS, TARGET_PORTS } from "../model/pools.ts";
+import { upsertsOf } from "./planned-node.ts";
+import type { Writing } from "./programmed-kernel.ts";
+
+/**
+ * How a step gets into the kernel: by a sync of what changed, by one that reads the kernel back, by a retry after one
+ * that failed, after a restart of the program, or after so many clients that Services move to another affinity.
+ */
+export type Road = "changes" | "everything" | "fails first" | "restarts first" | "crowded first";
+
+/** Some events, then a sync. */
+export interface Step {
+  readonly edits: readonly Edit[];
+  readonly road: Road;
+}
+
+/** A story. It begins with an empty cluster. */
+export interface Story {
+  readonly start: Pick<Cluster, "node" | "config">;
+  readonly writing: Writing;
+  readonly steps: readonly Step[];
+  /** Tried after every step; see `packetIn` of the model. */
+  readonly choices: readonly PacketChoice[];
+}
+
+/** Packets that are tried after each step. */
+export const packetsPerStep = 24;
+
+const roads: fc.Arbitrary<Road> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant("changes" as const) },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom<Road[]>("everything", "fails first", "restarts first", "crowded first"),
+  },
+);
+
+const anyWriting: fc.Arbitrary<Writing> = fc.record({
+  layout: fc.constantFrom("lean", "endpoint-chains"),
+  affinity: fc.constantFrom("auto", "recent", "set"),
+});
+
+/** A slice of sound endpoints, so that more of the packets reach somebody. Its Service is chosen later. */
+function soundSlices(family: Family): fc.Arbitrary<Omit<EndpointSliceObject, "metadata">> {
+  const endpoint = fc.record({
+    addresses: fc.constantFrom(...ADDRESSES[family].endpoints).map((address) => [address]),
+    nodeName: fc.constantFrom(...NODE_NAMES),
+  });
+  return fc.record({
+    addressType: fc.constant(family),
+    ports: fc.constantFrom(...TARGET_PORTS).map((port) => PORTS.map((one) => ({ ...one, port }))),
+    endpoints: fc.array(endpoint, { maxLength: 5, size: "max" }),
+  });
+}
+
+/** A slice for each Service of a cluster, under names that no other slice has. */
+function sliceEvents(
+  services: readonly ServiceObject[],
+  slices: readonly Omit<EndpointSliceObject, "metadata">[],
+): readonly Edit[] {
+  return services.flatMap((service, index) => {
+    const { namespace, name } = keyOf(service);
+    const labels = { "kubernetes.io/service-name": name };
+    const slice = slices[index];
+    return slice === undefined
+      ? []
+      : [
+          {
+            kind: "upsertSlice" as const,
+            slice: { ...slice, metadata: { namespace, name: `${name}-sound`, labels } },
+          },
+        ];
+  });
+}
+
+/** Any story. */
+export const stories: fc.Arbitrary<Story> = clusters().chain((cluster) =>
+  fc
+    .record({
+      writing: anyWriting,
+      slices: fc.array(soundSlices(cluster.config.ipFamily), { maxLength: 6, size: "max" }),
+      order: fc.shuffledSubarray(upsertsOf(cluster).map((_, index) => index), {
+        minLength: upsertsOf(cluster).length,
+      }),
+      later: fc.array(fc.record({ edits: edits(6), road: roads }), { maxLength: 4, size: "max" }),
+      choices: fc.array(packetChoices(), { minLength: packetsPerStep, maxLength: packetsPerStep }),
+    })
+    .map(({ writing, slices, order, later, choices }): Story => {
+      const upserts = upsertsOf(cluster);
+      const first = [
+        ...sliceEvents(cluster.services, slices),
+        ...order.flatMap((index) => upserts[index] ?? []),
+      ];
+      const steps = [{ edits: first, road: "changes" } as const, ...later];
+      return {
+        start: { node: cluster.node, config: cluster.config },
+        writing,
+        steps: steps.map((step) => ({ ...step, edits: step.edits.map(asStored) })),
+        choices,
+      };
+    }),
+);
+
+/**
+ * An event with what the API server would have made sure of: no two ports of a Service have the same number and protocol,
+ * and a Service without `clusterIP` has no `clusterIPs` either. Such objects cannot be stored, and the product is free to
+ * make of them what it likes.
+ */
+function asStored(edit: Edit): Edit {
+  if (edit.kind !== "upsertService" || !edit.service.spec) return edit;
+  const { spec } = edit.service;
+  const ports = spec.ports ?? [];
+  const isFirst = (index: number): boolean =>
+    ports.findIndex(
+      (one) => one.port === ports[index]?.port && (one.protocol ?? "TCP") === (ports[index]?.protocol ?? "TCP"),
+    ) === index;
+  const clusterIPs = spec.clusterIP === "" ? [] : spec.clusterIPs;
+  return {
+    ...edit,
+    service: {
+      ...edit.service,
+      spec: { ...spec, clusterIPs, ports: spec.ports && ports.filter((_, index) => isFirst(index)) },
+    },
+  };
+}
