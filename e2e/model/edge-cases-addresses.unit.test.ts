@@ -267,7 +267,6 @@ describe("verdict() where a destination is claimed twice", () => {
     ],
     ["two ClusterIPs", {}, { clusterIP: "172.30.0.41" }, CLUSTER_IP],
     ["a ClusterIP and an external IP", {}, { externalIPs: ["172.30.0.41"] }, CLUSTER_IP],
-    ["an external IP and a ClusterIP", { externalIPs: ["172.30.0.42"] }, {}, "172.30.0.42:80"],
   ])("gives it to the first in order: %s", (_, first, second, destination) => {
     // Only the first has endpoints; then only the second.
     const world = cluster({ services: [other(second), service(first)] });
@@ -275,6 +274,12 @@ describe("verdict() where a destination is claimed twice", () => {
     const labels = { "kubernetes.io/service-name": "tvc" };
     const slices = [slice(undefined, { metadata: sliceMeta("tvc-1", labels) })];
     expect(fate({ ...world, endpointSlices: slices }, "pod", destination)).toBe("reject");
+  });
+
+  test("gives a ClusterIP to its Service, whoever names it as an external IP", () => {
+    const world = cluster({ services: [other({}), service({ externalIPs: ["172.30.0.42"] })] });
+    // Only the Service that names it has endpoints.
+    expect(fate(world, "outside", "172.30.0.42:80")).toBe("reject");
   });
 
   test("gives a VIP to the first in order, together with its source ranges", () => {

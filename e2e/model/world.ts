@@ -63,15 +63,18 @@ function wantedFrontends(servicePort: ServicePort, selection: Selection): readon
 
 /**
  * Where the same address, port and protocol (or node port and protocol) is asked for twice, the first one owns it and the
- * other does not exist. "First" is the order of service ports, and within one of them ClusterIP, external IP, VIP.
- * Kubernetes leaves the outcome open; without a rule it would depend on the order of events.
+ * other does not exist. A ClusterIP comes before everything that users write; then "first" is the order of service ports,
+ * and within one of them external IP, VIP. Kubernetes leaves the outcome open; without a rule it would depend on the
+ * order of events.
  */
 function withoutConflicts(wanted: readonly Frontend[]): readonly Frontend[] {
   const owned = new Map<string, Frontend>();
-  for (const frontend of wanted) {
+  const clusterIPs = wanted.filter((frontend) => frontend.kind === "ClusterIP");
+  for (const frontend of [...clusterIPs, ...wanted]) {
     const place = frontend.address?.text ?? "node";
     const destination = `${place} ${frontend.port} ${frontend.servicePort.protocol}`;
     if (!owned.has(destination)) owned.set(destination, frontend);
   }
-  return [...owned.values()];
+  const owners = new Set(owned.values());
+  return wanted.filter((frontend) => owners.has(frontend));
 }

@@ -26,8 +26,8 @@ function servicePort(fields: Partial<ServiceObject>): ServicePort {
   return first;
 }
 
-function claimant(displayName: string): Claimant {
-  return { displayName, service: displayName };
+function claimant(displayName: string, isClusterIP = false): Claimant {
+  return { displayName, service: displayName, isClusterIP };
 }
 
 describe("claimKey() and describeClaim()", () => {
@@ -81,7 +81,11 @@ describe("claimsOf()", () => {
 });
 
 describe("claimChanges()", () => {
-  const held = (key: string, displayName = "ns/web"): HeldClaim => ({ key, displayName });
+  const held = (key: string, displayName = "ns/web", isClusterIP = false): HeldClaim => ({
+    key,
+    displayName,
+    isClusterIP,
+  });
 
   test("tells what is asked for no longer and what is new", () => {
     expect(claimChanges([held("a"), held("b")], [held("b"), held("c")])).toEqual({
@@ -98,6 +102,13 @@ describe("claimChanges()", () => {
     });
   });
 
+  test("takes a claim of another precedence for another claim", () => {
+    expect(claimChanges([held("a")], [held("a", "ns/web", true)])).toEqual({
+      withdrawn: [held("a")],
+      entered: [held("a", "ns/web", true)],
+    });
+  });
+
   test("looks at every claim a few times only, so that a Service with many cannot stall the rest", () => {
     let looks = 0;
     const counted = (count: number): readonly HeldClaim[] =>
@@ -107,6 +118,7 @@ describe("claimChanges()", () => {
           return `TCP 203.0.113.1 ${index}`;
         },
         displayName: "ns/web",
+        isClusterIP: false,
       }));
     claimChanges(counted(1000), counted(1000));
     expect(looks).toBeLessThanOrEqual(4 * 1000);
@@ -122,13 +134,20 @@ describe("ClaimRegistry", () => {
     expect(registry.winner("other")).toBeUndefined();
   });
 
-  test("gives a key to the first by name, and tells who else asks for it", () => {
+  test("gives a key to the first by name, and tells the others when the owner changes", () => {
     const registry = new ClaimRegistry();
     registry.add("key", claimant("ns/b"));
-    expect(registry.add("key", claimant("ns/c"))).toEqual([claimant("ns/b")]);
+    expect(registry.add("key", claimant("ns/c"))).toEqual([]);
     expect(registry.winner("key")?.displayName).toBe("ns/b");
     expect(registry.add("key", claimant("ns/a"))).toEqual([claimant("ns/b"), claimant("ns/c")]);
     expect(registry.winner("key")?.displayName).toBe("ns/a");
+  });
+
+  test("gives an address to the Service whose ClusterIP it is, whoever else names it", () => {
+    const registry = new ClaimRegistry();
+    registry.add("key", claimant("aa/thief"));
+    expect(registry.add("key", claimant("ns/web", true))).toEqual([claimant("aa/thief")]);
+    expect(registry.winner("key")?.displayName).toBe("ns/web");
   });
 
   test("gives a key to the next when the winner lets go", () => {
@@ -145,7 +164,7 @@ describe("ClaimRegistry", () => {
     const registry = new ClaimRegistry();
     registry.add("key", claimant("ns/a"));
     expect(registry.add("key", claimant("ns/a"))).toEqual([]);
-    expect(registry.remove("key", "ns/b")).toEqual([claimant("ns/a")]);
+    expect(registry.remove("key", "ns/b")).toEqual([]);
     expect(registry.remove("other", "ns/a")).toEqual([]);
     expect(registry.remove("key", "ns/a")).toEqual([]);
     expect(registry.winner("key")).toBeUndefined();
@@ -158,12 +177,15 @@ describe("ClaimRegistry", () => {
         const registry = new ClaimRegistry();
         const held = new Set<string>();
         for (const { adds, name } of steps) {
-          const others = adds ? registry.add("key", claimant(name)) : registry.remove("key", name);
+          const before = registry.winner("key")?.displayName;
+          const told = adds ? registry.add("key", claimant(name)) : registry.remove("key", name);
           held.delete(name);
-          expect(others.map(({ displayName }) => displayName)).toEqual([...held].sort());
+          const others = [...held].sort();
           if (adds) {
             held.add(name);
           }
+          const changed = [...held].sort()[0] !== before;
+          expect(told.map(({ displayName }) => displayName)).toEqual(changed ? others : []);
         }
         expect(registry.winner("key")?.displayName).toBe([...held].sort()[0]);
       }),

@@ -1,9 +1,11 @@
 /**
  * Claims: who owns an address, port and protocol when several Services ask for it.
  *
- * The API does not prevent two Services from naming the same external address. The claimant whose display name
- * sorts first wins, whatever the order of events; the others lose that frontend until the winner lets go. Within
- * one service port the first kind in the order ClusterIP, ExternalIP, LoadBalancer wins.
+ * The API does not prevent two Services from naming the same external address, nor one from naming another one's
+ * ClusterIP (CVE-2020-8554). A ClusterIP, which the API server hands out, beats everything that a user writes; after
+ * that the claimant whose display name sorts first wins, whatever the order of events. The others lose that frontend
+ * until the winner lets go. Within one service port the first kind in the order ClusterIP, ExternalIP, LoadBalancer
+ * wins.
  *
  * @module
  */
@@ -27,12 +29,14 @@ export interface Claim {
 export interface Claimant {
   readonly displayName: string;
   readonly service: string;
+  readonly isClusterIP: boolean;
 }
 
 /** A claim as one Service has entered it. */
 export interface HeldClaim {
   readonly key: string;
   readonly displayName: string;
+  readonly isClusterIP: boolean;
 }
 
 /** Everything a service port asks for, in order of precedence within the port. */
@@ -77,7 +81,7 @@ export function claimChanges(
   held: readonly HeldClaim[],
   wanted: readonly HeldClaim[],
 ): { readonly withdrawn: readonly HeldClaim[]; readonly entered: readonly HeldClaim[] } {
-  const identity = (claim: HeldClaim): string => `${claim.displayName} ${claim.key}`;
+  const identity = (claim: HeldClaim): string => `${claim.displayName} ${claim.isClusterIP} ${claim.key}`;
   const before = new Set(held.map(identity));
   const after = new Set(wanted.map(identity));
   return {
@@ -94,24 +98,25 @@ export class ClaimRegistry {
   /**
    * Adds a claim.
    *
-   * @returns the other claimants of the key, whose fortune may have changed
+   * @returns the other claimants of the key, if the owner is another one now
    */
   add(key: string, claimant: Claimant): readonly Claimant[] {
-    const known = this.#list(key).filter((one) => one.displayName !== claimant.displayName);
-    const all = [...known, claimant].sort((a, b) => (a.displayName < b.displayName ? -1 : 1));
-    this.#store(key, all);
-    return known;
+    const before = this.winner(key);
+    const others = this.#list(key).filter((one) => one.displayName !== claimant.displayName);
+    this.#store(key, [...others, claimant].sort(byPrecedence));
+    return this.winner(key)?.displayName === before?.displayName ? [] : others;
   }
 
   /**
    * Withdraws a claim. Withdrawing what is not there is no error.
    *
-   * @returns the remaining claimants of the key
+   * @returns the remaining claimants of the key, if the owner is another one now
    */
   remove(key: string, displayName: string): readonly Claimant[] {
+    const before = this.winner(key);
     const rest = this.#list(key).filter((one) => one.displayName !== displayName);
     this.#store(key, rest);
-    return rest;
+    return this.winner(key)?.displayName === before?.displayName ? [] : rest;
   }
 
   /** The claimant that owns the key. */
@@ -135,4 +140,11 @@ export class ClaimRegistry {
       this.#claimants.set(key, claimants.length === 1 ? first : claimants);
     }
   }
+}
+
+function byPrecedence(a: Claimant, b: Claimant): number {
+  if (a.isClusterIP !== b.isClusterIP) {
+    return a.isClusterIP ? -1 : 1;
+  }
+  return a.displayName < b.displayName ? -1 : 1;
 }

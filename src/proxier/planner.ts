@@ -157,14 +157,19 @@ export class FamilyPlanner {
   #enterClaims(key: ObjectKey, ports: readonly ServicePort[]): void {
     const held = this.#held.get(key) ?? [];
     const wanted = ports.flatMap((port) =>
-      claimsOf(port).map((claim) => ({ key: claim.key, displayName: port.displayName })),
+      claimsOf(port).map((claim) => ({
+        key: claim.key,
+        displayName: port.displayName,
+        isClusterIP: claim.kind === "ClusterIP",
+      })),
     );
     const { withdrawn, entered } = claimChanges(held, wanted);
     for (const claim of withdrawn) {
       this.#touchOwners(this.#claims.remove(claim.key, claim.displayName));
     }
     for (const claim of entered) {
-      this.#touchOwners(this.#claims.add(claim.key, { displayName: claim.displayName, service: key }));
+      const { displayName, isClusterIP } = claim;
+      this.#touchOwners(this.#claims.add(claim.key, { displayName, isClusterIP, service: key }));
     }
     if (wanted.length === 0) {
       this.#held.delete(key);
