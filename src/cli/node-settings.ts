@@ -5,7 +5,13 @@
  *
  * @module
  */
-import { localDetector, masqueradeMark, modeSettings, nodePortCidrs } from "../config/effective-settings.ts";
+import {
+  localDetector,
+  masqueradeMark,
+  modeSettings,
+  nodePortCidrs,
+  parseCidrs,
+} from "../config/effective-settings.ts";
 import { type NodeAddresses, nodeAddresses } from "../config/node-addresses.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { type Family, isLoopback } from "../proxier/address.ts";
@@ -44,6 +50,7 @@ export function familySettings(
       masqueradeAll,
       masqueradeMark: masqueradeMark(masqueradeBit),
       nodeAddress: isLoopback(address) ? undefined : address,
+      allowedExternalAddresses: parseCidrs(config.sluice.externalAddresses.allowedCIDRs),
       // Only iptables mode can translate packets to 127.0.0.0/8.
       localhostNodePorts:
         config.mode === "iptables" && localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),

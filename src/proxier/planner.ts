@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { Cidr } from "./address.ts";
 import {
   type Claim,
   ClaimRegistry,
@@ -34,6 +35,8 @@ export interface PlannerSettings extends ServiceSettings {
   /** The packet mark that asks for masquerade: a single bit. */
   readonly masqueradeMark: number;
   readonly localhostNodePorts: boolean;
+  /** Networks that external and load-balancer addresses must lie in; empty allows all. */
+  readonly allowedExternalAddresses: readonly Cidr[];
 }
 
 /** A taken change, and what is wrong with the Services that were looked at. */
@@ -151,7 +154,9 @@ export class FamilyPlanner {
 
   #portsOf(key: ObjectKey): ServicePorts {
     const service = this.#state.service(key);
-    return service === undefined ? { ports: [], problems: [] } : servicePorts(service, this.#settings.family);
+    return service === undefined
+      ? { ports: [], problems: [] }
+      : servicePorts(service, this.#settings.family, this.#settings.allowedExternalAddresses);
   }
 
   #enterClaims(key: ObjectKey, ports: readonly ServicePort[]): void {

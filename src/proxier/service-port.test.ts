@@ -16,7 +16,7 @@ import {
   usesClusterEndpoints,
   usesLocalEndpoints,
 } from "./service-port.ts";
-import { port, service } from "./testing.ts";
+import { cidr, port, service } from "./testing.ts";
 
 /** The only service port of a Service that has one. */
 function only(fields: Partial<ServiceObject> = {}, family: Family = "IPv4"): ServicePort {
@@ -325,4 +325,32 @@ describe("the predicates of a service port", () => {
       );
     },
   );
+});
+
+describe("servicePorts() with allowed networks", () => {
+  const allowed = [cidr("203.0.113.0/24"), cidr("2001:db8::/32")];
+
+  test("keeps external and load-balancer addresses inside, and names those outside", () => {
+    const { ports, problems } = servicePorts(
+      service({
+        externalIPs: ["203.0.113.7", "10.96.0.1"],
+        loadBalancerIngress: [
+          { ip: "198.51.100.1", ipMode: "" },
+          { ip: "203.0.113.8", ipMode: "VIP" },
+        ],
+      }),
+      "IPv4",
+      allowed,
+    );
+    expect(ports[0]?.externalIPs).toEqual(["203.0.113.7"]);
+    expect(ports[0]?.loadBalancerVIPs).toEqual(["203.0.113.8"]);
+    expect(problems.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+      "spec.externalIPs[1]: 10.96.0.1 is in none of the allowed networks: the entry is skipped",
+      "status.loadBalancer.ingress[0].ip: 198.51.100.1 is in none of the allowed networks: the entry is skipped",
+    ]);
+  });
+
+  test("leaves ClusterIPs alone", () => {
+    expect(servicePorts(service(), "IPv4", allowed).ports[0]?.clusterIP).toBe("10.96.0.10");
+  });
 });

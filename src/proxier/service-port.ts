@@ -11,7 +11,15 @@ import {
   defaultAffinityTimeoutSeconds,
   isValidAffinityTimeout,
 } from "../affinity/affinity.ts";
-import { type Address, type Cidr, type Family, familyOf, parseAddress, parseCidr } from "./address.ts";
+import {
+  type Address,
+  type Cidr,
+  cidrContains,
+  type Family,
+  familyOf,
+  parseAddress,
+  parseCidr,
+} from "./address.ts";
 import type { ObjectKey, Problem, Protocol, ServiceObject, ServicePortObject } from "./objects.ts";
 
 /** One port of one Service in one family, before endpoints and claims are known. */
@@ -76,8 +84,16 @@ export function usesLocalEndpoints(port: ServicePort): boolean {
   return port.internalPolicyLocal || (port.externalPolicyLocal && isExternallyAccessible(port));
 }
 
-/** Derives the service ports of one family, in the order of the object. */
-export function servicePorts(service: ServiceObject, family: Family): ServicePorts {
+/**
+ * Derives the service ports of one family, in the order of the object.
+ *
+ * @param allowed networks that external and load-balancer addresses must lie in; empty allows all
+ */
+export function servicePorts(
+  service: ServiceObject,
+  family: Family,
+  allowed: readonly Cidr[] = [],
+): ServicePorts {
   if (service.proxyName !== undefined || service.clusterIP === "None" || service.clusterIP === "") {
     return nothing;
   }
@@ -92,7 +108,7 @@ export function servicePorts(service: ServiceObject, family: Family): ServicePor
   if (clusterIP === undefined) {
     return { ports: [], problems };
   }
-  const shared = sharedFields(service, family, report);
+  const shared = sharedFields(service, family, allowed, report);
   const ports = service.ports.map((port) => servicePort(service, clusterIP, port, shared));
   return { ports, problems };
 }
@@ -155,11 +171,16 @@ function clusterIPOf(service: ServiceObject, family: Family, report: Report): Ad
   return address;
 }
 
-function sharedFields(service: ServiceObject, family: Family, report: Report): SharedFields {
+function sharedFields(
+  service: ServiceObject,
+  family: Family,
+  allowed: readonly Cidr[],
+  report: Report,
+): SharedFields {
   const externalPolicyLocal = isExternalPolicyLocal(service);
   return {
-    externalIPs: externalIPsOf(service, family, report),
-    loadBalancerVIPs: loadBalancerVIPsOf(service, family, report),
+    externalIPs: usableAddresses(externalIPEntries(service), family, allowed, report),
+    loadBalancerVIPs: usableAddresses(loadBalancerEntries(service), family, allowed, report),
     sourceRanges: sourceRangesOf(service, family, report),
     internalPolicyLocal: service.internalTrafficPolicy === "Local",
     externalPolicyLocal,
@@ -180,38 +201,46 @@ function isExternalPolicyLocal(service: ServiceObject): boolean {
   );
 }
 
-function externalIPsOf(service: ServiceObject, family: Family, report: Report): Address[] {
-  const addresses: Address[] = [];
-  for (const [index, text] of service.externalIPs.entries()) {
+/** An address as written, and where. */
+interface AddressEntry {
+  readonly field: string;
+  readonly text: string;
+}
+
+function externalIPEntries(service: ServiceObject): readonly AddressEntry[] {
+  return service.externalIPs.map((text, index) => ({ field: `spec.externalIPs[${index}]`, text }));
+}
+
+/** Entries that have only a host name, or are served by the load balancer itself, are not ours. */
+function loadBalancerEntries(service: ServiceObject): readonly AddressEntry[] {
+  return service.loadBalancerIngress.flatMap(({ ip, ipMode }, index) =>
+    ipMode === "" || ipMode === "VIP"
+      ? [{ field: `status.loadBalancer.ingress[${index}].ip`, text: ip }]
+      : [],
+  );
+}
+
+/** The usable addresses of the family, in order, each once. Empty texts are skipped in silence. */
+function usableAddresses(
+  entries: readonly AddressEntry[],
+  family: Family,
+  allowed: readonly Cidr[],
+  report: Report,
+): Address[] {
+  const addresses = new Set<Address>();
+  for (const { field, text } of entries) {
     const address = parseAddress(text);
     if (address === undefined) {
       if (text !== "") {
-        report(`spec.externalIPs[${index}]`, `${quote(text)} is not an IP address: the entry is skipped`);
+        report(field, `${quote(text)} is not an IP address: the entry is skipped`);
       }
-    } else if (familyOf(address) === family && !addresses.includes(address)) {
-      addresses.push(address);
+    } else if (allowed.length > 0 && !allowed.some((cidr) => cidrContains(cidr, address))) {
+      report(field, `${address} is in none of the allowed networks: the entry is skipped`);
+    } else if (familyOf(address) === family) {
+      addresses.add(address);
     }
   }
-  return addresses;
-}
-
-function loadBalancerVIPsOf(service: ServiceObject, family: Family, report: Report): Address[] {
-  const addresses: Address[] = [];
-  for (const [index, ingress] of service.loadBalancerIngress.entries()) {
-    if (ingress.ip === "" || (ingress.ipMode !== "" && ingress.ipMode !== "VIP")) {
-      continue;
-    }
-    const address = parseAddress(ingress.ip);
-    if (address === undefined) {
-      report(
-        `status.loadBalancer.ingress[${index}].ip`,
-        `${quote(ingress.ip)} is not an IP address: the entry is skipped`,
-      );
-    } else if (familyOf(address) === family && !addresses.includes(address)) {
-      addresses.push(address);
-    }
-  }
-  return addresses;
+  return [...addresses];
 }
 
 /** A range of the whole family lifts the restriction; ranges of the other family alone restrict nothing here. */

@@ -148,6 +148,7 @@ export function plannerSettings(fields: Partial<PlannerSettings> = {}): PlannerS
     masqueradeMark: 0x4000,
     nodeAddress: address("192.168.0.2"),
     localhostNodePorts: true,
+    allowedExternalAddresses: [],
     ...fields,
   };
 }
