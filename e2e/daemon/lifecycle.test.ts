@@ -41,7 +41,10 @@ describeOnKernel("the daemon's life", NEEDS, () => {
       cluster = await createCluster({ nodes: 1, podsPerNode: 3, variant });
       node = cluster.node(0);
       manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
-      options = { from: { manifests: manifests.path }, config: { sluice: { iptables: { auditPeriod: "1s" } } } };
+      options = {
+        from: { manifests: manifests.path },
+        config: { sluice: { iptables: { auditPeriod: "1s" } } },
+      };
       await Promise.all(cluster.pods.map(({ agent }) => agent.listen({ tcp: [8080] })));
     });
 
@@ -56,14 +59,16 @@ describeOnKernel("the daemon's life", NEEDS, () => {
     test("a restart with nothing changed writes nothing", async () => {
       await cluster.client.agent.connect({ ip: node.ip, port: 30_080 });
       expect(await daemon.stop()).toBe(0);
-      const before = await savedRules(node, variant, { counters: true });
+      const before = await savedRules(node, variant, { tables: ["nat"], counters: true });
       daemon = await Daemon.start(node, options);
       const syncs = daemon.log.find("SyncProxyRules complete");
-      expect(syncs.map(({ scope, written, removed, bytes }) => ({ scope, written, removed, bytes }))).toEqual([
-        { scope: "everything", written: 0, removed: 0, bytes: 0 },
-        { scope: "everything", written: 0, removed: 0, bytes: 0 },
-      ]);
-      expect(await savedRules(node, variant, { counters: true })).toBe(before);
+      expect(syncs.map(({ scope, written, removed, bytes }) => ({ scope, written, removed, bytes }))).toEqual(
+        [
+          { scope: "everything", written: 0, removed: 0, bytes: 0 },
+          { scope: "everything", written: 0, removed: 0, bytes: 0 },
+        ],
+      );
+      expect(await savedRules(node, variant, { tables: ["nat"], counters: true })).toBe(before);
     });
 
     test("SIGTERM ends it with status 0 and leaves the rules", async () => {
@@ -71,7 +76,9 @@ describeOnKernel("the daemon's life", NEEDS, () => {
       expect(before).toContain("default/web");
       expect(await daemon.stop("SIGTERM")).toBe(0);
       expect(await savedRules(node, variant)).toBe(before);
-      expect(await cluster.client.agent.connect({ ip: node.ip, port: 30_080 })).toMatchObject({ kind: "answered" });
+      expect(await cluster.client.agent.connect({ ip: node.ip, port: 30_080 })).toMatchObject({
+        kind: "answered",
+      });
     });
 
     test("ten crashes and restarts with changes in between cost no request", async () => {
@@ -101,48 +108,70 @@ describeOnKernel("the daemon's life", NEEDS, () => {
 
     test.each<[string, (rules: string) => readonly string[]]>([
       ["flushed the nat table", () => ["-t nat -F"]],
-      ["flushed everything", () => ["nat", "filter", "mangle"].flatMap((table) => [`-t ${table} -F`, `-t ${table} -X`])],
+      [
+        "flushed everything",
+        () => ["nat", "filter", "mangle"].flatMap((table) => [`-t ${table} -F`, `-t ${table} -X`]),
+      ],
       ["took a jump away", () => ["-t nat -D PREROUTING 1"]],
       ["emptied the chain of all Services", () => ["-t nat -F KUBE-SERVICES"]],
       ["deleted the rule of one endpoint", (rules) => [`-t nat -D ${serviceChain(rules, "web")} 1`]],
-      ["put a rule of their own into a chain of ours", (rules) => [`-t nat -I ${serviceChain(rules, "web")} -j RETURN`]],
+      [
+        "put a rule of their own into a chain of ours",
+        (rules) => [`-t nat -I ${serviceChain(rules, "web")} -j RETURN`],
+      ],
     ])("it repairs the rules when somebody %s", async (_, damage) => {
       const good = await savedRules(node, variant);
       const repaired = Number(await daemon.metric('kube_sluice_drift_repaired_total{ip_family="IPv4"}'));
       await iptables(node, variant, ...damage(good));
-      await eventually("the rules to be as they were", async () => sameRules(await savedRules(node, variant), good));
-      expect(await cluster.client.agent.connect({ ip: node.ip, port: 30_080 })).toMatchObject({ kind: "answered" });
+      await eventually("the rules to be as they were", async () =>
+        sameRules(await savedRules(node, variant), good),
+      );
+      expect(await cluster.client.agent.connect({ ip: node.ip, port: 30_080 })).toMatchObject({
+        kind: "answered",
+      });
       const after = Number(await daemon.metric('kube_sluice_drift_repaired_total{ip_family="IPv4"}'));
       expect(after).toBeGreaterThan(repaired);
     });
   });
 
-  test.each<Variant>(["nft", "legacy"])("cleanup takes everything of ours, and nothing else (%s)", async (variant) => {
-    await using cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant });
-    const node = cluster.node(0);
-    await iptables(node, variant, "-t nat -N MINE", "-t nat -A PREROUTING -j MINE", "-N KUBE-ROUTER-FORWARD");
-    await node.exec(["ipset", "create", "KUBE-MINE", "hash:ip"]);
-    const before = await savedRules(node, variant);
-    const sets = (await node.exec(["ipset", "list", "-n"])).stdout;
-    const manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
-    manifests.set([...withPods(web, cluster.pods), ...withPods(cart, cluster.pods)]);
-    const config = { sluice: { affinity: { backend: "ipset" } } };
-    const daemon = await Daemon.start(node, { from: { manifests: manifests.path }, config });
-    expect((await node.exec(["ipset", "list", "-n"])).stdout).toContain("KUBE-SEP-");
-    await daemon.stop();
+  test.each<Variant>(["nft", "legacy"])(
+    "cleanup takes everything of ours, and nothing else (%s)",
+    async (variant) => {
+      await using cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant });
+      const node = cluster.node(0);
+      await iptables(
+        node,
+        variant,
+        "-t nat -N MINE",
+        "-t nat -A PREROUTING -j MINE",
+        "-N KUBE-ROUTER-FORWARD",
+      );
+      await node.exec(["ipset", "create", "KUBE-MINE", "hash:ip"]);
+      const before = await savedRules(node, variant);
+      const sets = (await node.exec(["ipset", "list", "-n"])).stdout;
+      const manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
+      manifests.set([...withPods(web, cluster.pods), ...withPods(cart, cluster.pods)]);
+      const config = { sluice: { affinity: { backend: "ipset" } } };
+      const daemon = await Daemon.start(node, { from: { manifests: manifests.path }, config });
+      expect((await node.exec(["ipset", "list", "-n"])).stdout).toContain("KUBE-SEP-");
+      await daemon.stop();
 
-    const first = await Daemon.command(node, ["cleanup"]);
-    expect(first).toMatchObject({ status: 0 });
-    expect(first.stdout).toContain(`removed ${variant} IPv4 nat chain KUBE-SERVICES\n`);
-    expect(first.stdout).toContain("KUBE-SEP-");
-    expect(withoutFirewall(await savedRules(node, variant))).toEqual(withoutFirewall(before));
-    expect((await node.exec(["ipset", "list", "-n"])).stdout).toBe(sets);
-    expect(await Daemon.command(node, ["cleanup"])).toMatchObject({ status: 0, stdout: "nothing to remove\n" });
-  });
+      const first = await Daemon.command(node, ["cleanup"]);
+      expect(first).toMatchObject({ status: 0 });
+      expect(first.stdout).toContain(`removed ${variant} IPv4 nat chain KUBE-SERVICES\n`);
+      expect(first.stdout).toContain("KUBE-SEP-");
+      expect(withoutFirewall(await savedRules(node, variant))).toEqual(withoutFirewall(before));
+      expect((await node.exec(["ipset", "list", "-n"])).stdout).toBe(sets);
+      expect(await Daemon.command(node, ["cleanup"])).toMatchObject({
+        status: 0,
+        stdout: "nothing to remove\n",
+      });
+    },
+  );
 });
 
 function expectNoFailure(report: LoadReport, least: number): void {
-  expect(report).toMatchObject({ failures: {}, lastFailure: undefined });
+  expect(report.failures, report.lastFailure).toEqual({});
   expect(report.answered).toBeGreaterThan(least);
 }
 
@@ -162,12 +191,15 @@ function sameRules(one: string, other: string): boolean {
 
 function byChain(rules: string): readonly string[] {
   const lines = rules.split("\n").filter((line) => line !== "");
-  return lines.map((line, index) => ({ line, index, chain: line.split(" ").slice(0, 2).join(" ") }))
+  return lines
+    .map((line, index) => ({ line, index, chain: line.split(" ").slice(0, 2).join(" ") }))
     .sort((a, b) => (a.chain === b.chain ? a.index - b.index : a.chain < b.chain ? -1 : 1))
     .map(({ line }) => line);
 }
 
 /** kubelet shares this chain, so that it is nobody's to remove. Tables that are empty are there or not. */
 function withoutFirewall(rules: string): readonly string[] {
-  return rules.split("\n").filter((line) => /^(:(?!.* ACCEPT$)|-A)/.test(line) && !line.includes("KUBE-FIREWALL"));
+  return rules
+    .split("\n")
+    .filter((line) => /^(:(?!.* ACCEPT$)|-A)/.test(line) && !line.includes("KUBE-FIREWALL"));
 }

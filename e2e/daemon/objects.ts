@@ -118,7 +118,10 @@ export function nodeObject({ name, ip, ip6, addresses }: Node): ApiObject {
     metadata: { name, labels: { "kubernetes.io/hostname": name } },
     spec: { podCIDR: podCidr, podCIDRs: [podCidr, ...(podCidr6 === undefined ? [] : [podCidr6])] },
     status: {
-      addresses: [ip, ...(ip6 === undefined ? [] : [ip6])].map((address) => ({ type: "InternalIP", address })),
+      addresses: [ip, ...(ip6 === undefined ? [] : [ip6])].map((address) => ({
+        type: "InternalIP",
+        address,
+      })),
     },
   };
 }

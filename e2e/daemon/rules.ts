@@ -14,19 +14,24 @@ const programs = ["iptables", "ip6tables"] as const;
 export interface SaveOptions {
   /** Keep each rule's count of packets, which shows whether it was written anew. */
   readonly counters?: boolean;
+  /** nat and filter unless told. */
+  readonly tables?: readonly string[];
 }
 
-/** All tables of both families. What tells the time is left out. */
+/** Tables of both families, with chains and rules in the order of iptables-save. */
 export async function savedRules(node: Node, variant: Variant, options: SaveOptions = {}): Promise<string> {
-  const flags = options.counters === true ? ["-c"] : [];
+  const { tables = ["nat", "filter"], counters = false } = options;
+  const flags = counters ? ["-c"] : [];
   const texts = await Promise.all(
-    programs.map(async (program) => {
-      const { stdout } = await node.exec([`${program}-${variant}-save`, ...flags]);
-      // The policies' counters grow with every packet.
-      return stdout.replace(/^#.*\n/gm, "").replace(/^(:.*) \[\d+:\d+\]$/gm, "$1");
-    }),
+    programs.flatMap((program) =>
+      tables.map(async (table) => {
+        const { stdout } = await node.exec([`${program}-${variant}-save`, "-t", table, ...flags]);
+        // Comments tell the time, and the counters of policies grow with every packet.
+        return stdout.replace(/^#.*\n/gm, "").replace(/^(:.*) \[\d+:\d+\]$/gm, "$1");
+      }),
+    ),
   );
-  return texts.join("\n");
+  return texts.join("");
 }
 
 /** Runs `iptables` on the node, with the arguments as one would type them. */

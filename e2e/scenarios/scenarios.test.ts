@@ -69,7 +69,9 @@ describeOnKernel("stories in a cluster", NEEDS, () => {
           await expectFate(hostOf(cluster, packet.from), packet);
         }
       }
-      expect(daemons.flatMap(({ log }) => log.complaints()).filter(({ msg }) => msg === "Sync failed")).toEqual([]);
+      expect(
+        daemons.flatMap(({ log }) => log.complaints()).filter(({ msg }) => msg === "Sync failed"),
+      ).toEqual([]);
     });
   });
 });
@@ -97,7 +99,11 @@ async function expectFate(from: Host, packet: ExpectedPacket): Promise<void> {
   }
   const wanted = fate.sticky ? 1 : fate.endpoints.size;
   const seen = new Set<string>();
-  for (let attempt = 0; attempt < leastAttempts || (seen.size < wanted && attempt < mostAttempts); attempt++) {
+  for (
+    let attempt = 0;
+    attempt < leastAttempts || (seen.size < wanted && attempt < mostAttempts);
+    attempt++
+  ) {
     seen.add(endpointOf(await from.agent.connect({ ip, port, protocol }), packet));
   }
   const expected = [...fate.endpoints].map(([target, masquerade]) => `${target}${masquerade ? " masq" : ""}`);

@@ -13,7 +13,9 @@ import { type ExpectedPacket, readStories, readStory, type Step } from "./story.
 type Nodes = ReadonlyMap<string, FakeNode>;
 
 async function bootNodes(): Promise<Nodes> {
-  return new Map(await Promise.all(nodeNames.map(async (name) => [name, await FakeNode.boot(name)] as const)));
+  return new Map(
+    await Promise.all(nodeNames.map(async (name) => [name, await FakeNode.boot(name)] as const)),
+  );
 }
 
 async function play(nodes: Nodes, step: Step): Promise<void> {
@@ -35,7 +37,10 @@ function nodesOnTheWay({ from, ip }: ExpectedPacket): readonly string[] {
 }
 
 /** What becomes of the packet, and the node that decided it. */
-function fateOf(nodes: Nodes, packet: ExpectedPacket): { readonly node: FakeNode; readonly outcomes: readonly Outcome[] } {
+function fateOf(
+  nodes: Nodes,
+  packet: ExpectedPacket,
+): { readonly node: FakeNode; readonly outcomes: readonly Outcome[] } {
   const way = nodesOnTheWay(packet);
   for (const [index, name] of way.entries()) {
     const node = nodes.get(name);
@@ -50,7 +55,10 @@ function fateOf(nodes: Nodes, packet: ExpectedPacket): { readonly node: FakeNode
 
 /** As in a packets file. */
 function written(outcomes: readonly Outcome[], node: FakeNode, packet: ExpectedPacket): string {
-  expect(outcomes.flatMap(({ skipped }) => skipped), packet.line).toEqual([]);
+  expect(
+    outcomes.flatMap(({ skipped }) => skipped),
+    packet.line,
+  ).toEqual([]);
   const isForNode = addressesOf(node.name).includes(packet.ip);
   const words = outcomes.map(({ verdict, dnat, masquerade }) => {
     if (verdict === "accept") {
@@ -106,7 +114,10 @@ describe.each(readStories())("story $name", ({ steps }) => {
       const step = steps[index];
       if (step !== undefined) {
         await play(winding, step);
-        expect([...winding.values()].map((node) => node.save()), step.name).toEqual(straight[index]);
+        expect(
+          [...winding.values()].map((node) => node.save()),
+          step.name,
+        ).toEqual(straight[index]);
       }
     }
   });
@@ -124,12 +135,32 @@ describe("readStory()", () => {
   const packets = "client 10.96.0.1:80/TCP none\n";
 
   test.each([
-    ["a file that no check reads", { "01-a.yaml": "", "01-a.packets.txt": packets, "01-a.want": "" }, "unread files [01-a.want]"],
-    ["packets without a step", { "01-a.yaml": "", "01-a.packets.txt": packets, "02-b.packets.txt": packets }, "02-b.packets.txt"],
+    [
+      "a file that no check reads",
+      { "01-a.yaml": "", "01-a.packets.txt": packets, "01-a.want": "" },
+      "unread files [01-a.want]",
+    ],
+    [
+      "packets without a step",
+      { "01-a.yaml": "", "01-a.packets.txt": packets, "02-b.packets.txt": packets },
+      "02-b.packets.txt",
+    ],
     ["a step without packets", { "01-a.yaml": "" }, "missing files [01-a.packets.txt]"],
-    ["a file of packets that names none", { "01-a.yaml": "", "01-a.packets.txt": "# later\n" }, "names no packet"],
-    ["a line that it cannot read", { "01-a.yaml": "", "01-a.packets.txt": "client 10.96.0.1:80 none\n" }, "01-a:1"],
-    ["an endpoint that it cannot read", { "01-a.yaml": "", "01-a.packets.txt": "client 10.96.0.1:80/TCP 10.1.1.1 masq\n" }, "is no endpoint"],
+    [
+      "a file of packets that names none",
+      { "01-a.yaml": "", "01-a.packets.txt": "# later\n" },
+      "names no packet",
+    ],
+    [
+      "a line that it cannot read",
+      { "01-a.yaml": "", "01-a.packets.txt": "client 10.96.0.1:80 none\n" },
+      "01-a:1",
+    ],
+    [
+      "an endpoint that it cannot read",
+      { "01-a.yaml": "", "01-a.packets.txt": "client 10.96.0.1:80/TCP 10.1.1.1 masq\n" },
+      "is no endpoint",
+    ],
     ["an empty folder", {}, "0 steps"],
   ] as const)("refuses %s", (_, files, message) => {
     const folder = folderWith(files);

@@ -76,7 +76,10 @@ export function readStory(folder: string): Story {
     steps: steps.map((name) => ({
       name,
       manifest: readFileSync(join(folder, `${name}.yaml`), "utf8"),
-      packets: readPackets(`${basename(folder)}/${name}`, readFileSync(join(folder, `${name}.packets.txt`), "utf8")),
+      packets: readPackets(
+        `${basename(folder)}/${name}`,
+        readFileSync(join(folder, `${name}.packets.txt`), "utf8"),
+      ),
     })),
   };
 }

@@ -170,6 +170,9 @@ class WatchStream {
       }
       this.#reach(version);
     } else if (endsInitial) {
+      if (version === "" || version === "0") {
+        return { kind: "garbled", detail: "the end of the initial objects has no version" };
+      }
       const doubt = this.#context.doubt(this.#gathering);
       if (doubt !== undefined) {
         return doubt;

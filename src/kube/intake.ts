@@ -6,7 +6,7 @@
 import type { Problem } from "../proxier/objects.ts";
 import type { Clock } from "./clock.ts";
 import { decodeObject, readHead } from "./decode.ts";
-import { type Change, ObjectStore, type Replacement } from "./object-store.ts";
+import { deliver, ObjectStore, type Replacement } from "./object-store.ts";
 import { Pacer } from "./pacer.ts";
 import type { ObjectKind, SourceHandler } from "./source.ts";
 import type { StringPool } from "./string-pool.ts";
@@ -69,7 +69,7 @@ export class Intake {
   async takeOver(replacement: Replacement, signal: AbortSignal): Promise<void> {
     const pacer = new Pacer(this.#clock);
     for (const change of replacement.commit()) {
-      this.#deliver(change);
+      deliver(this.#handler, change);
       if (pacer.due()) {
         await pacer.rest();
       }
@@ -92,7 +92,7 @@ export class Intake {
     }
     const change = this.#store.put(object, problems);
     if (change !== undefined) {
-      this.#deliver(change);
+      deliver(this.#handler, change);
     }
   }
 
@@ -101,18 +101,7 @@ export class Intake {
     const head = readHead(this.kind, json);
     const change = head === undefined ? undefined : this.#store.delete(head.key);
     if (change !== undefined) {
-      this.#deliver(change);
-    }
-  }
-
-  #deliver(change: Change): void {
-    if (change.type === "remove") {
-      this.#handler.remove(change.kind, change.key);
-      return;
-    }
-    this.#handler.upsert(change.object);
-    for (const problem of change.problems) {
-      this.#handler.problem(problem);
+      deliver(this.#handler, change);
     }
   }
 

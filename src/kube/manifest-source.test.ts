@@ -134,22 +134,37 @@ test("start() keeps the last good objects of a file that becomes malformed, and 
   ]);
 });
 
-test("start() does not take a file that was just emptied at its word, but believes it in the end", async () => {
+test("start() believes that a file is empty only after a second", async () => {
   const folder = await emptyFolder();
   await writeFile(path.join(folder, "a.yaml"), manifest("a"));
-  const delays: number[] = [];
-  const clock: Clock = {
-    ...hurriedClock,
-    after: (delayMs, callback) => {
-      delays.push(delayMs);
-      return hurriedClock.after(delayMs, callback);
-    },
-  };
-  const handler = await watching(folder, clock);
+  let now = 0;
+  const handler = await watching(folder, { ...hurriedClock, now: () => now });
   await writeFile(path.join(folder, "a.yaml"), "");
+  // Another file shows that the empty one has been looked at.
+  for (const [time, name] of [
+    [0, "b"],
+    [999, "c"],
+  ] as const) {
+    now = time;
+    await writeFile(path.join(folder, `${name}.yaml`), manifest(name));
+    await handler.until(() => handler.objects.has(`Service default/${name}`));
+    expect(handler.take()).toEqual([`upsert Service default/${name}`]);
+  }
+  now = 1000;
   await handler.until(() => handler.calls.length === 1);
   expect(handler.take()).toEqual(["remove Service default/a"]);
-  expect(delays).toContain(1000);
+});
+
+test("start() takes a file that is filled right after it was emptied for a changed one", async () => {
+  const folder = await emptyFolder();
+  await writeFile(path.join(folder, "a.yaml"), manifest("a"));
+  const handler = await watching(folder, { ...hurriedClock, now: () => 0 });
+  await writeFile(path.join(folder, "a.yaml"), "");
+  await writeFile(path.join(folder, "b.yaml"), manifest("b"));
+  await handler.until(() => handler.objects.has("Service default/b"));
+  await writeFile(path.join(folder, "a.yaml"), manifest("a", 81));
+  await handler.until(() => handler.calls.length === 2);
+  expect(handler.take()).toEqual(["upsert Service default/b", "upsert Service default/a"]);
 });
 
 test("start() leaves everything as it is while the folder is away", async () => {
@@ -166,5 +181,21 @@ test("start() leaves everything as it is while the folder is away", async () => 
     `problem manifest ${folder}`,
     `cleared manifest ${folder}`,
     "upsert Service default/b",
+  ]);
+});
+
+test("start() tries a file that cannot be read again and again, and says so once", async () => {
+  const folder = await emptyFolder();
+  await symlink("absent", path.join(folder, "a.yaml"));
+  const handler = await watching(folder);
+  expect(handler.problems.map(({ object }) => object)).toEqual(["a.yaml"]);
+  await writeFile(path.join(folder, "b.yaml"), manifest("b"));
+  await handler.until(() => handler.objects.has("Service default/b"));
+  await writeFile(path.join(folder, "absent"), manifest("a"));
+  await handler.until(() => handler.calls.length === 3);
+  expect(handler.take()).toEqual([
+    "upsert Service default/b",
+    "upsert Service default/a",
+    "cleared manifest a.yaml",
   ]);
 });

@@ -15,6 +15,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { FolderBell } from "./folder-bell.ts";
 import { ManifestError, parseManifest } from "./manifest-file.ts";
 import { ManifestFolder } from "./manifest-folder.ts";
+import { deliver } from "./object-store.ts";
 import { Pacer } from "./pacer.ts";
 import { guardHandler, type ObjectSource, objectKinds, type SourceHandler } from "./source.ts";
 import { StringPool } from "./string-pool.ts";
@@ -22,7 +23,7 @@ import { StringPool } from "./string-pool.ts";
 /** Time between two looks at the folder when nothing is reported, in milliseconds. */
 const pollMs = 5000;
 
-/** Time until the second look at a file that has just become empty, in milliseconds. */
+/** Time for which a file must have been empty to be believed, in milliseconds. */
 const emptyMs = 1000;
 
 /** Largest file, in bytes. */
@@ -47,6 +48,8 @@ export class ManifestSource implements ObjectSource {
   readonly #pool = new StringPool();
   /** What a file looked like when it was last read. */
   readonly #marks = new Map<string, string>();
+  /** Since when a file that held objects has been empty, on the clock. */
+  readonly #emptied = new Map<string, number>();
   /** Why the folder could not be read at the last look; `""` when it could. */
   #failure = "";
 
@@ -121,6 +124,7 @@ export class ManifestSource implements ObjectSource {
       if (!names.has(file)) {
         this.#folder.delete(file);
         this.#marks.delete(file);
+        this.#emptied.delete(file);
       }
     }
     let unripe = false;
@@ -143,33 +147,40 @@ export class ManifestSource implements ObjectSource {
       if (this.#marks.get(name) === mark) {
         return false;
       }
-      // Many writers empty a file before they fill it: taken at its word, that would remove all its objects.
-      if (size === 0n && this.#folder.hasObjects(name) && this.#marks.get(name) !== `emptied ${mark}`) {
-        this.#marks.set(name, `emptied ${mark}`);
+      if (size === 0n && this.#isFresh(name)) {
         return true;
       }
+      this.#emptied.delete(name);
       this.#marks.set(name, mark);
       if (size > sizeLimit) {
         throw new ManifestError(`the file has more than ${sizeLimit} bytes`);
       }
       this.#folder.set(name, await parseManifest(name, await readFile(file, "utf8"), this.#pool, pacer));
     } catch (error) {
+      // What is malformed stays so until it changes; what could not be read may be readable the next time.
+      if (!(error instanceof ManifestError)) {
+        this.#marks.delete(name);
+      }
       this.#folder.fail(name, error instanceof Error ? error.message : String(error));
     }
     return false;
   }
 
+  /**
+   * Whether an empty file has been empty for a moment only. Many writers empty a file before they fill it: taken at its
+   * word, that would remove all its objects.
+   */
+  #isFresh(name: string): boolean {
+    const now = this.#clock.now();
+    const since = this.#emptied.get(name) ?? now;
+    this.#emptied.set(name, since);
+    return this.#folder.hasObjects(name) && now - since < emptyMs;
+  }
+
   async #deliver(handler: SourceHandler, signal: AbortSignal): Promise<void> {
     const pacer = new Pacer(this.#clock);
     for (const change of this.#folder.commit()) {
-      if (change.type === "remove") {
-        handler.remove(change.kind, change.key);
-      } else {
-        handler.upsert(change.object);
-        for (const problem of change.problems) {
-          handler.problem(problem);
-        }
-      }
+      deliver(handler, change);
       if (pacer.due()) {
         await pacer.rest();
       }

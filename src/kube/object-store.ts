@@ -10,12 +10,24 @@
  */
 import type { ObjectKey, Problem, WatchedObject } from "../proxier/objects.ts";
 import { sameObject, sameValue } from "./same-value.ts";
-import { type ObjectKind, objectKey } from "./source.ts";
+import { type ObjectKind, objectKey, type SourceHandler } from "./source.ts";
 
 /** What a consumer has to be told. */
 export type Change =
   | { readonly type: "upsert"; readonly object: WatchedObject; readonly problems: readonly Problem[] }
   | { readonly type: "remove"; readonly kind: ObjectKind; readonly key: ObjectKey };
+
+/** Tells a consumer of a change, with what is wrong with the object. */
+export function deliver(handler: SourceHandler, change: Change): void {
+  if (change.type === "remove") {
+    handler.remove(change.kind, change.key);
+    return;
+  }
+  handler.upsert(change.object);
+  for (const problem of change.problems) {
+    handler.problem(problem);
+  }
+}
 
 interface Entry {
   readonly object: WatchedObject;

@@ -135,6 +135,13 @@ test("run() drops a WatchList that falls silent before its end and takes nothing
   expect(handler.take()).toEqual(["synced Service"]);
 });
 
+test("run() does not believe an initial state without a version", async () => {
+  const { api, handler } = play();
+  (await api.next()).open().event("ADDED", serviceJson("a", "5")).bookmark("0", true);
+  expect((await api.next()).query).not.toHaveProperty("watch");
+  expect(handler.take()).toEqual([]);
+});
+
 test("run() reads a list page by page, each as the first one's version says", async () => {
   const { api, handler } = play();
   (await api.next()).fail(400, "BadRequest");
@@ -186,9 +193,10 @@ test("run() wants to see the loss of more than half of many objects twice", asyn
   restored.open().event("ADDED", serviceJson("web-0", "3")).bookmark("4", true);
   await clock.settle();
   expect(handler.take()).toEqual([]);
-  expect(handler.logs.at(-1)?.fields["outcome"]).toBe(
-    "the new state lacks 19 objects, more than half: it has to be seen twice",
-  );
+  expect(handler.logs.at(-1)).toMatchObject({
+    level: "error",
+    fields: { outcome: "the new state lacks 19 objects, more than half: it has to be seen twice" },
+  });
   await clock.advance(1600);
   const confirmed = await api.next();
   expect(confirmed.query["resourceVersion"]).toBe("");

@@ -168,7 +168,8 @@ export class Reflector {
   }
 
   #report(outcome: Outcome, decision: Decision, pauseMs: number): void {
-    this.#handler.log(decision.backOff ? "warn" : "debug", "API request ended", {
+    const level = outcome.kind === "doubtful" ? "error" : decision.backOff ? "warn" : "debug";
+    this.#handler.log(level, "API request ended", {
       kind: this.#context.resource.kind,
       request: this.#state.step,
       outcome: describeOutcome(outcome),

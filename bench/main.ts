@@ -1,0 +1,157 @@
+/**
+ * The benchmarks: builds the program, measures it in network namespaces of its own, prints one JSON line a figure and
+ * judges nothing. `--help` lists the options, docs/benchmarks.md says what the figures mean.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { runCommand } from "../e2e/harness/command.ts";
+import type { Variant } from "../e2e/harness/iptables-variant.ts";
+import { createNamespaces, type Namespace, removeNamespaces } from "../e2e/harness/namespace.ts";
+import { ScratchFolder } from "../e2e/harness/scratch.ts";
+import { type Figure, formatFigure, growthOf, printFigure } from "./figure.ts";
+import { connectRoads, fewServices, measureFirstPacket } from "./first-packet.ts";
+import type { NodeTask } from "./node-context.ts";
+import { type BenchOptions, readOptions, type Topic, usage } from "./options.ts";
+
+/** Longest time that one process of measurements may take. */
+const timeoutMs = 400_000;
+
+/** Topics that are measured on a node, in the order of the figures. */
+const nodeTopics: readonly Topic[] = ["cold", "change", "memory", "restart"];
+
+class Bench {
+  readonly figures: Figure[] = [];
+  readonly #options: BenchOptions;
+  readonly #folder: string;
+
+  constructor(options: BenchOptions, folder: string) {
+    this.#options = options;
+    this.#folder = folder;
+  }
+
+  async run(): Promise<void> {
+    const { topics, services, endpoints, variants } = this.#options;
+    this.#printLoad();
+    if (topics.has("planning")) {
+      await this.#collect([script("planning.ts"), services.join(","), `${endpoints}`], undefined);
+    }
+    if (nodeTopics.some((topic) => topics.has(topic)) || topics.has("first-packet")) {
+      for (const variant of variants) {
+        for (const count of services) {
+          await this.#measureNode(variant, count);
+        }
+      }
+    }
+    for (const figure of growthOf(this.figures)) {
+      printFigure(figure);
+    }
+    this.#printLoad();
+  }
+
+  async #measureNode(variant: Variant, services: number): Promise<void> {
+    const { topics, endpoints } = this.#options;
+    const labels = ["node", "few", "client", "client-few", "server"] as const;
+    const namespaces = await createNamespaces(labels);
+    const [node, fewNode, client, fewClient, server] = namespaces;
+    try {
+      const many = { node, client };
+      const few = { node: fewNode, client: fewClient };
+      await connectRoads([few, many], server);
+      await this.#onNode(node, variant, services, nodeTopics.filter((topic) => topics.has(topic)));
+      if (topics.has("first-packet")) {
+        await this.#onNode(fewNode, variant, fewServices, []);
+        const subject = { variant, services, endpoints };
+        for (const figure of await measureFirstPacket(few, many, server, subject)) {
+          this.#print(figure);
+        }
+      }
+    } finally {
+      await removeNamespaces(namespaces);
+    }
+  }
+
+  async #onNode(
+    node: Namespace,
+    variant: Variant,
+    services: number,
+    topics: readonly Topic[],
+  ): Promise<void> {
+    const { endpoints, repeat, changes, manyChanges } = this.#options;
+    const task: NodeTask = {
+      variant,
+      services,
+      topics,
+      endpoints,
+      repeat,
+      changes,
+      manyChanges,
+      folder: this.#folder,
+    };
+    await this.#collect([script("node-bench.ts"), JSON.stringify(task)], node);
+  }
+
+  /** Runs a script to its end and prints its figures as they come. */
+  async #collect(args: readonly string[], namespace: Namespace | undefined): Promise<void> {
+    // The lock of legacy iptables is a file, which namespaces share: the machine's own is left alone.
+    const env = { ...process.env, XTABLES_LOCKFILE: `${this.#folder}/xtables.lock` };
+    const stdio: ["ignore", "pipe", "inherit"] = ["ignore", "pipe", "inherit"];
+    const argv = [process.execPath, ...args];
+    const child =
+      namespace === undefined
+        ? spawn(process.execPath, args, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" })
+        : namespace.spawn(argv, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" });
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on("line", (line) => this.#print(JSON.parse(line)));
+    }
+    const status = await new Promise<number | string>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => resolve(code ?? signal ?? 0));
+    });
+    if (status !== 0) {
+      throw new Error(`Cannot measure: ${args.join(" ")} ended with ${status}`);
+    }
+  }
+
+  #print(figure: Figure): void {
+    this.figures.push(figure);
+    process.stdout.write(`${formatFigure(figure)}\n`);
+  }
+
+  /** What else the machine does, at the beginning and at the end. */
+  #printLoad(): void {
+    const [one = ""] = readFileSync("/proc/loadavg", "utf8").split(" ");
+    printFigure({ figure: "load-average", value: Number(one), unit: "processes" });
+  }
+}
+
+function script(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+async function main(): Promise<number> {
+  let options: BenchOptions | undefined;
+  try {
+    options = readOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    return 2;
+  }
+  if (options === undefined) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write("Cannot measure: only root can make network namespaces and rules\n");
+    return 1;
+  }
+  await runCommand([process.execPath, script("../scripts/build.ts")], { timeoutSeconds: 120 });
+  using folder = new ScratchFolder("bench");
+  await new Bench(options, folder.path).run();
+  return 0;
+}
+
+process.exitCode = await main();
