@@ -79,7 +79,12 @@ export function against(bare: number, value: number): Pick<Figure, "bare" | "rat
 }
 
 /** Figures whose growth with the number of Services says nothing: they do not depend on it, or are ratios already. */
-const withoutGrowth: ReadonlySet<string> = new Set(["load-average", "memory-idle", "restart-bytes", "growth"]);
+const withoutGrowth: ReadonlySet<string> = new Set([
+  "load-average",
+  "memory-idle",
+  "restart-bytes",
+  "growth",
+]);
 
 /** How each figure grows from the least number of Services to the greatest: one `growth` for each that has both. */
 export function growthOf(figures: readonly Figure[]): readonly Figure[] {

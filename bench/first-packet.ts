@@ -68,7 +68,20 @@ export async function connectRoads(roads: readonly Road[], server: Namespace): P
 /** A pair of devices; the node's end has the address `.1`. */
 async function link(other: Namespace, node: Namespace, network: string): Promise<void> {
   const device = `to-${network.slice(4).replace(".", "-")}`;
-  await runCommand(["ip", "-n", node.name, "link", "add", device, "type", "veth", "peer", device, "netns", other.name]);
+  await runCommand([
+    "ip",
+    "-n",
+    node.name,
+    "link",
+    "add",
+    device,
+    "type",
+    "veth",
+    "peer",
+    device,
+    "netns",
+    other.name,
+  ]);
   await node.ip([`addr add ${network}.1/24 dev ${device}`, `link set ${device} up`]);
   await other.ip([`addr add ${network}.2/24 dev ${device}`, `link set ${device} up`]);
 }
@@ -98,18 +111,27 @@ export async function measureFirstPacket(
   }
   await agent.close();
   const [fewFirst, fewLast, manyFirst, manyLast] = kinds.map(({ times }) => summarize(times));
-  if (
-    fewFirst === undefined ||
-    fewLast === undefined ||
-    manyFirst === undefined ||
-    manyLast === undefined
-  ) {
+  if (fewFirst === undefined || fewLast === undefined || manyFirst === undefined || manyLast === undefined) {
     throw new Error("Cannot measure the first packet: a node has no Services");
   }
   const command = `the same position on a node with ${fewServices} Services`;
   return [
-    { figure: "first-packet-first", ...subject, ...manyFirst, unit: "us", ...against(fewFirst.value, manyFirst.value), command },
-    { figure: "first-packet-last", ...subject, ...manyLast, unit: "us", ...against(fewLast.value, manyLast.value), command },
+    {
+      figure: "first-packet-first",
+      ...subject,
+      ...manyFirst,
+      unit: "us",
+      ...against(fewFirst.value, manyFirst.value),
+      command,
+    },
+    {
+      figure: "first-packet-last",
+      ...subject,
+      ...manyLast,
+      unit: "us",
+      ...against(fewLast.value, manyLast.value),
+      command,
+    },
   ];
 }
 
@@ -118,7 +140,9 @@ async function ends({ node }: Road, variant: Variant): Promise<readonly [string,
   const { stdout } = await node.exec([iptablesProgram(variant), "iptables-save", "-t", "nat"], {
     timeoutSeconds: 60,
   });
-  const addresses = [...stdout.matchAll(/ -d (\S+)\/32 .* -j KUBE-SVC-/gm)].map(([, address = ""]) => address);
+  const addresses = [...stdout.matchAll(/ -d (\S+)\/32 .* -j KUBE-SVC-/gm)].map(
+    ([, address = ""]) => address,
+  );
   const sorted = addresses.toSorted((a, b) => numeric(a) - numeric(b));
   return [sorted[0] ?? "", sorted.at(-1) ?? ""];
 }

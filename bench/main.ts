@@ -61,7 +61,12 @@ class Bench {
       const many = { node, client };
       const few = { node: fewNode, client: fewClient };
       await connectRoads([few, many], server);
-      await this.#onNode(node, variant, services, nodeTopics.filter((topic) => topics.has(topic)));
+      await this.#onNode(
+        node,
+        variant,
+        services,
+        nodeTopics.filter((topic) => topics.has(topic)),
+      );
       if (topics.has("first-packet")) {
         await this.#onNode(fewNode, variant, fewServices, []);
         const subject = { variant, services, endpoints };

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { ApiServer } from "../e2e/apiserver/server.ts";
+
 import { type Scale, scaleObjects, scaleSlice } from "../e2e/apiserver/load/scale-objects.ts";
+import type { ApiServer } from "../e2e/apiserver/server.ts";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 import { Daemon } from "./daemon.ts";
 import { type Figure, printFigure } from "./figure.ts";

@@ -42,9 +42,7 @@ export function syncLine(line: string, at: number): SyncLine | undefined {
 function milliseconds(text: unknown): number {
   const value = /^([\d.]+)ms$/.exec(String(text))?.[1];
   if (value === undefined) {
-    throw new SyntaxError(
-      `Cannot read the daemon's log: must be milliseconds, got ${JSON.stringify(text)}`,
-    );
+    throw new SyntaxError(`Cannot read the daemon's log: must be milliseconds, got ${JSON.stringify(text)}`);
   }
   return Number(value);
 }

@@ -7,4 +7,6 @@
  */
 import { main } from "./cli/main.ts";
 
-process.exitCode = await main(process.argv.slice(2));
+void main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { LoadReport } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster, type Node } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
-import { apply, Daemon, type DaemonOptions } from "./daemon.ts";
+import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { eventually } from "./eventually.ts";
 import { Manifests } from "./manifests.ts";
 import { type ServiceShape, withPods } from "./objects.ts";

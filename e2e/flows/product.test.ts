@@ -51,7 +51,9 @@ function startAll(cases: readonly FlowCase[], variant: Variant): ReadonlyMap<Flo
 function failuresOf(outcome: Outcome | undefined): readonly string[] {
   if (outcome?.status !== "fulfilled") throw outcome?.reason;
   const failed = outcome.value.filter(({ ok }) => !ok);
-  return failed.map(({ flow, got, want }) => `${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`);
+  return failed.map(
+    ({ flow, got, want }) => `${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`,
+  );
 }
 
 const cases = loadCases().filter(({ backends }) => backends.includes("iptables"));

@@ -14,9 +14,7 @@ import type { Verdict } from "../model/cluster.ts";
 export type Fate = string;
 
 /** The fate of a packet that is sent to endpoints. The order of `entries` does not matter. */
-export function fateOfEndpoints(
-  entries: Iterable<readonly [endpoint: string, masquerade: boolean]>,
-): Fate {
+export function fateOfEndpoints(entries: Iterable<readonly [endpoint: string, masquerade: boolean]>): Fate {
   return [...entries]
     .map(([endpoint, masquerade]) => (masquerade ? `${endpoint} masquerade` : endpoint))
     .sort()

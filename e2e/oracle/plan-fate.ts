@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Packet } from "../model/cluster.ts";
+
 import { type Address, cidrContains, familyOf, isLoopback, parseAddress } from "../../src/proxier/address.ts";
 import {
   defaultVerdict,
@@ -20,6 +20,7 @@ import {
   type Route,
   type ServicePortPlan,
 } from "../../src/proxier/plan.ts";
+import type { Packet } from "../model/cluster.ts";
 import { type Fate, fateOfEndpoints } from "./fate.ts";
 
 /** A packet with its addresses read. */
@@ -189,9 +190,7 @@ function isAddressed({ frontend, port }: Arrival, packet: ReadPacket): boolean {
 }
 
 function isNodePort({ frontend, port }: Arrival, packet: ReadPacket): boolean {
-  return (
-    frontend.kind === "NodePort" && frontend.port === packet.port && port.protocol === packet.protocol
-  );
+  return frontend.kind === "NodePort" && frontend.port === packet.port && port.protocol === packet.protocol;
 }
 
 function isAdmitted({ allowedSources }: Frontend, source: Address): boolean {

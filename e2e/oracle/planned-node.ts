@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { planFamily, type PlannedFamily } from "../../src/cli/families.ts";
+import { type PlannedFamily, planFamily } from "../../src/cli/families.ts";
 import { parseKubeProxyFlags } from "../../src/config/kube-proxy-flags.ts";
 import { configFromFile } from "../../src/config/load-config.ts";
 import type { ProxyConfig } from "../../src/config/proxy-config.ts";
@@ -14,7 +14,7 @@ import { decodeService } from "../../src/kube/decode-service.ts";
 import { decodeSlice } from "../../src/kube/decode-slice.ts";
 import { type Address, parseAddress } from "../../src/proxier/address.ts";
 import { ClusterState } from "../../src/proxier/cluster-state.ts";
-import type { NodeObject } from "../../src/proxier/objects.ts";
+import type { NodeObject, ObjectKey } from "../../src/proxier/objects.ts";
 import type { Plan } from "../../src/proxier/plan.ts";
 import type { TakenChange } from "../../src/proxier/planner.ts";
 import type { FlowCase } from "../cases/cases.ts";
@@ -49,25 +49,26 @@ export class PlannedNode {
 
   /** Tells an event. */
   tell(edit: Edit): void {
-    const { planner } = this.#planned;
+    for (const service of this.#fold(edit)) this.#planned.planner.touch(service);
+  }
+
+  /** @returns the Services touched, as far as the planner is not told otherwise */
+  #fold(edit: Edit): readonly ObjectKey[] {
     switch (edit.kind) {
       case "upsertService":
-        return this.#touch(this.#state.upsertService(readable(decodeService(edit.service).object)));
+        return this.#state.upsertService(readable(decodeService(edit.service).object));
       case "deleteService":
-        return this.#touch(this.#state.removeService(keyText(edit.key)));
+        return this.#state.removeService(keyText(edit.key));
       case "upsertSlice":
-        return this.#touch(this.#state.upsertSlice(readable(decodeSlice(edit.slice).object)));
+        return this.#state.upsertSlice(readable(decodeSlice(edit.slice).object));
       case "deleteSlice":
-        return this.#touch(this.#state.removeSlice(keyText(edit.key)));
+        return this.#state.removeSlice(keyText(edit.key));
       case "setZone":
         this.#node = { ...this.#node, zone: edit.zone };
         this.#state.setNode(nodeObject(this.#node));
-        planner.setZone(edit.zone);
+        this.#planned.planner.setZone(edit.zone);
+        return [];
     }
-  }
-
-  #touch(services: readonly string[]): void {
-    for (const service of services) this.#planned.planner.touch(service);
   }
 }
 
@@ -116,6 +117,7 @@ function nodeObject({ name, zone, ips, podCIDRs }: Node): NodeObject {
 
 /** No object of the tests is so broken that nothing of it can be used. */
 function readable<T>(object: T | undefined): T {
-  if (object === undefined) throw new TypeError("Cannot use an object of the test: the product refuses it whole");
+  if (object === undefined)
+    throw new TypeError("Cannot use an object of the test: the product refuses it whole");
   return object;
 }

@@ -21,6 +21,8 @@ export interface Writing {
   readonly layout: Layout;
   /** `auto`: lists of the `recent` match, until they are crowded. */
   readonly affinity: AffinityMechanism | "auto";
+  /** Most rules in one dispatch chain; the product's own unless told. */
+  readonly dispatchLimit?: number;
 }
 
 /** Both layouts with either way to remember clients. */
@@ -100,18 +102,14 @@ export class ProgrammedKernel {
   }
 
   #startBackend(plan: Plan): IptablesBackend {
-    const { layout, affinity } = this.#writing;
+    const { affinity, ...settings } = this.#writing;
     const keeper = new AffinityKeeper(plan.node.family, affinity, this.#store);
-    return new IptablesBackend(plan.node, { layout, dropInvalid: true }, this.#kernel, keeper);
+    return new IptablesBackend(plan.node, { ...settings, dropInvalid: true }, this.#kernel, keeper);
   }
 }
 
 /** Rules for the tracer. `saved` is what iptables-save prints. */
-export function tracedRules(
-  saved: string,
-  { node }: Plan,
-  localAddresses: readonly string[],
-): TracedRules {
+export function tracedRules(saved: string, { node }: Plan, localAddresses: readonly string[]): TracedRules {
   return {
     tracer: createTracer(parseSave(saved, node.family)),
     localAddresses: new Set(localAddresses),

@@ -6,19 +6,23 @@
  *
  * @module
  */
-import type { Packet } from "../model/cluster.ts";
+
 import type { Outcome, TracedNode, Tracer } from "../../src/iptables/builder/mod.ts";
 import { splitHostPort } from "../../src/iptables/builder/mod.ts";
+import type { Packet } from "../model/cluster.ts";
 import { type Fate, fateOfEndpoints } from "./fate.ts";
 
 /** The rules of a node, and what the tracer must know of the node besides. */
-export interface TracedRules {
+export interface TracedRules extends Memory {
   readonly tracer: Tracer;
   /** Those on the node's interfaces, canonical. */
   readonly localAddresses: ReadonlySet<string>;
   /** The packet mark that asks for masquerade. */
   readonly masqueradeMark: number;
 }
+
+/** Which clients the kernel remembers; none unless told. */
+export type Memory = Pick<TracedNode, "recent" | "sets">;
 
 /** The fate of `packet`. */
 export function rulesFate(rules: TracedRules, packet: Packet): Fate {
@@ -32,12 +36,18 @@ export function rulesFate(rules: TracedRules, packet: Packet): Fate {
 }
 
 /** All ways that the packet can go. */
-export function outcomesOf({ tracer, localAddresses }: TracedRules, packet: Packet): readonly Outcome[] {
+export function outcomesOf(rules: TracedRules, packet: Packet): readonly Outcome[] {
+  const { tracer, localAddresses, recent, sets } = rules;
   const { sourceIP, destIP, protocol, destPort, inputInterface } = packet;
-  const node: TracedNode =
-    inputInterface === undefined
-      ? { origin: "process", localAddresses, outInterface: "eth0" }
-      : { origin: "network", localAddresses, inInterface: inputInterface, outInterface: "eth0" };
+  const node: TracedNode = {
+    ...(inputInterface === undefined
+      ? { origin: "process" }
+      : { origin: "network", inInterface: inputInterface }),
+    localAddresses,
+    outInterface: "eth0",
+    ...(recent === undefined ? {} : { recent }),
+    ...(sets === undefined ? {} : { sets }),
+  };
   return tracer.connection(
     {
       source: sourceIP,

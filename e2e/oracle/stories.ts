@@ -46,9 +46,11 @@ const roads: fc.Arbitrary<Road> = fc.oneof(
   },
 );
 
+/** With low limits the few Services of a story make trees that split and merge. */
 const anyWriting: fc.Arbitrary<Writing> = fc.record({
   layout: fc.constantFrom("lean", "endpoint-chains"),
   affinity: fc.constantFrom("auto", "recent", "set"),
+  dispatchLimit: fc.constantFrom(1, 2, 3, 16),
 });
 
 /** A slice of sound endpoints, so that more of the packets reach somebody. Its Service is chosen later. */
@@ -90,9 +92,12 @@ export const stories: fc.Arbitrary<Story> = clusters().chain((cluster) =>
     .record({
       writing: anyWriting,
       slices: fc.array(soundSlices(cluster.config.ipFamily), { maxLength: 6, size: "max" }),
-      order: fc.shuffledSubarray(upsertsOf(cluster).map((_, index) => index), {
-        minLength: upsertsOf(cluster).length,
-      }),
+      order: fc.shuffledSubarray(
+        upsertsOf(cluster).map((_, index) => index),
+        {
+          minLength: upsertsOf(cluster).length,
+        },
+      ),
       later: fc.array(fc.record({ edits: edits(6), road: roads }), { maxLength: 4, size: "max" }),
       choices: fc.array(packetChoices(), { minLength: packetsPerStep, maxLength: packetsPerStep }),
     })
@@ -123,7 +128,8 @@ function asStored(edit: Edit): Edit {
   const ports = spec.ports ?? [];
   const isFirst = (index: number): boolean =>
     ports.findIndex(
-      (one) => one.port === ports[index]?.port && (one.protocol ?? "TCP") === (ports[index]?.protocol ?? "TCP"),
+      (one) =>
+        one.port === ports[index]?.port && (one.protocol ?? "TCP") === (ports[index]?.protocol ?? "TCP"),
     ) === index;
   const clusterIPs = spec.clusterIP === "" ? [] : spec.clusterIPs;
   return {

@@ -9,8 +9,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NoLocalEndpoints } from "../../src/operations/no-local-endpoints.ts";
-import { mergeChanges } from "../../src/proxier/proxier.ts";
 import type { PlanChange } from "../../src/proxier/plan.ts";
+import { mergeChanges } from "../../src/proxier/proxier.ts";
 import { packetIn } from "../model/arbitrary.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { countHealthCheckEndpoints, countNoLocalEndpoints } from "../model/counts.ts";
@@ -22,10 +22,11 @@ import { planFate } from "./plan-fate.ts";
 import { PlannedNode } from "./planned-node.ts";
 import { ProgrammedKernel, tracedRules } from "./programmed-kernel.ts";
 import { rulesFate } from "./rules-fate.ts";
-import { packetsPerStep, type Step, stories, type Story } from "./stories.ts";
+import { patienceFor, runsOf } from "./runs.ts";
+import { type Step, type Story, stories } from "./stories.ts";
 
 const usualRuns = 1500;
-const runs = Number(process.env["FC_RUNS"] ?? usualRuns);
+const runs = runsOf(usualRuns);
 
 /** A cluster and the product on its node, side by side. */
 class Stage {
@@ -119,11 +120,13 @@ test(
     if (runs >= usualRuns) {
       expect(packets).toBeGreaterThan(100_000);
       // Not only packets that nobody wants.
-      expect([...met].filter(([, count]) => count > packets / 100).map(([kind]) => kind).sort()).toEqual([
-        "accept", "drop", "endpoints", "masquerade", "none", "reject",
-      ]);
+      expect(
+        [...met]
+          .filter(([, count]) => count > packets / 100)
+          .map(([kind]) => kind)
+          .sort(),
+      ).toEqual(["accept", "drop", "endpoints", "masquerade", "none", "reject"]);
     }
-    process.stdout.write(`${packets} ${JSON.stringify([...met])}\n`);
   },
-  600_000 + runs * 100,
+  patienceFor(runs),
 );

@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** The names of the nodes. */
-export const nodeNames = ["node1", "node2"] as const;
+export const nodeNames: readonly string[] = ["node1", "node2"];
 
 const nodes: readonly Place[] = nodeNames.map((name, index) => ({
   name,
@@ -57,6 +57,6 @@ export function placeOf(name: string): Place {
 /** All addresses of a node, those that its pods see it by included. */
 export function addressesOf(node: string): readonly string[] {
   const { ip, ip6 } = placeOf(node);
-  const number = nodeNames.findIndex((name) => name === node) + 1;
+  const number = nodeNames.indexOf(node) + 1;
   return [ip, ip6, `10.244.${number}.1`, `fd00:244:${number}::1`];
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as wait } from "node:timers/promises";
 import type { LoadedStartup } from "../config/load-config.ts";
 import type { AffinityStore } from "../iptables/affinity-store.ts";
 import { cleanTables } from "../iptables/cleanup.ts";
@@ -14,6 +15,10 @@ import { isKernelError } from "../netlink/kernel-error.ts";
 import type { Logger } from "../operations/logger.ts";
 import { type Family, families } from "../proxier/address.ts";
 import { CommandError } from "./exit.ts";
+
+/** nf_tables lets go of a set only a moment after the rule that named it: how often, and after how long, to try again. */
+const setAttempts = 40;
+const setPauseMs = 50;
 
 /**
  * Cleans both variants and both families, whichever of them work here: leftovers do not tell where they are. Sets come
@@ -68,13 +73,13 @@ async function cleanSets(family: Family): Promise<readonly string[]> {
   const store = new HostAffinityStore(family, true);
   try {
     const names = store.hasSets ? await listSets(store) : [];
-    if (names.length === 0) {
-      return [];
+    let left = names.length > 0 ? store.destroy(names) : [];
+    for (let attempt = 1; left.length > 0 && attempt < setAttempts; attempt++) {
+      await wait(setPauseMs);
+      left = store.destroy(left);
     }
-    store.destroy(names);
-    const left = await store.list();
     if (left.length > 0) {
-      throw new Error(`Cannot remove the sets ${left.join(", ")}: rules of somebody else name them`);
+      throw new Error(`Cannot remove the sets ${left.join(", ")}: somebody else's rules name them`);
     }
     return names;
   } finally {

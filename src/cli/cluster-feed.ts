@@ -111,6 +111,10 @@ export class ClusterFeed implements SourceHandler {
     this.#observer.onProblems(reporter, known);
   }
 
+  cleared(kind: Problem["kind"], object: string): void {
+    this.#forgetProblems(`${kind} ${object}`);
+  }
+
   log(level: LogLevel, message: string, fields: LogFields): void {
     this.#observer.onLog(level, message, fields);
   }

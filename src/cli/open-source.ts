@@ -6,7 +6,14 @@
 import type { LoadedStartup } from "../config/load-config.ts";
 import { systemClock } from "../kube/clock.ts";
 import type { LogFields, LogLevel, ObjectSource } from "../kube/source.ts";
+import type { RecordEvent } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
+
+/** A source, and where events about its objects go. */
+export interface OpenSource {
+  readonly source: ObjectSource;
+  readonly recordEvent: RecordEvent;
+}
 
 /**
  * Opens the folder of `--manifests`, or the API server. Code that only one of them needs is loaded only then: the API
@@ -18,14 +25,16 @@ export async function openSource(
   startup: LoadedStartup,
   nodeName: string,
   log: (level: LogLevel, message: string, fields: LogFields) => void,
-): Promise<ObjectSource> {
+  signal: AbortSignal,
+): Promise<OpenSource> {
   const { manifests, once, master } = startup.process;
   if (manifests !== undefined) {
     const { ManifestSource } = await import("../kube/manifest-source.ts");
-    return new ManifestSource({ folder: manifests, nodeName, once });
+    return { source: new ManifestSource({ folder: manifests, nodeName, once }), recordEvent: () => {} };
   }
   const { openApiAccess } = await import("../kube/kubeconfig.ts");
   const { ApiSource } = await import("../kube/api-source.ts");
+  const { EventWriter } = await import("../kube/event-writer.ts");
   const { HttpTransport } = await import("../kube/transport.ts");
   try {
     const access = await openApiAccess({
@@ -35,7 +44,21 @@ export async function openSource(
       clock: systemClock,
       log,
     });
-    return new ApiSource({ transport: new HttpTransport(access), nodeName });
+    const transport = new HttpTransport(access);
+    const { qps, burst } = startup.config.clientConnection;
+    const events = new EventWriter({
+      transport,
+      reporter: { controller: "kube-proxy", instance: `kube-proxy-${nodeName}` },
+      clock: systemClock,
+      time: Date.now,
+      random: Math.random,
+      log,
+      qps: qps === 0 ? 5 : qps,
+      burst: burst === 0 ? 10 : burst,
+    });
+    // Ends with the signal and never rejects.
+    void events.run(signal);
+    return { source: new ApiSource({ transport, nodeName }), recordEvent: (note) => events.record(note) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(1, reason, { cause: error });

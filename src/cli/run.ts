@@ -12,6 +12,7 @@ import { checkNodeSettings } from "../config/node-checks.ts";
 import { FlowReconciler } from "../conntrack/flow-reconciler.ts";
 import { StaleFlows } from "../conntrack/stale-flows.ts";
 import { DriftMonitor } from "../iptables/monitor.ts";
+import { systemClock } from "../kube/clock.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ServiceHealthServer } from "../operations/service-health-server.ts";
@@ -20,6 +21,7 @@ import { ClusterState } from "../proxier/cluster-state.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
+import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
@@ -29,7 +31,6 @@ import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { openSource } from "./open-source.ts";
 import { startServers } from "./servers.ts";
-import { systemClock } from "./system-clock.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
 
@@ -56,6 +57,7 @@ class Daemon {
   readonly #complete = Promise.withResolvers<void>();
   /** Settled when nothing is left to do: with `--once`, or by a fatal error. */
   readonly #done = Promise.withResolvers<number>();
+  #events: EventRecorder;
   #nodeChanged: () => void = () => {};
   #families: readonly OpenFamily[] = [];
   #unsynced = new Set<Family>();
@@ -69,9 +71,11 @@ class Daemon {
     this.#telemetry = new Telemetry(this.#log, mode, modeSettings(startup.config, mode).syncPeriodMs, {
       onComplete: () => this.#complete.resolve(),
       onNode: () => this.#nodeChanged(),
+      onProblem: (problem) => this.#events.problem(problem),
       onSynced: (outcome) => this.#synced(outcome),
       onFailed: (failure) => this.#failed(failure),
     });
+    this.#events = new EventRecorder(() => {}, startup.nodeName);
     this.#feed = new ClusterFeed(this.#state, this.#telemetry);
   }
 
@@ -81,9 +85,14 @@ class Daemon {
     for (const { path, wanted, reason } of setConntrackSysctls(config)) {
       this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
     }
-    const source = await openSource(this.#startup, nodeName, (level, message, fields) =>
-      this.#telemetry.onLog(level, message, fields),
+    const { source, recordEvent } = await openSource(
+      this.#startup,
+      nodeName,
+      (level, message, fields) => this.#telemetry.onLog(level, message, fields),
+      this.#signal,
     );
+    this.#events = new EventRecorder(recordEvent, nodeName);
+    this.#events.starting();
     this.#signal.addEventListener("abort", () => this.#done.resolve(0), { once: true });
     if (!process.once) {
       startServers(config, this.#telemetry, this.#logging, this.#signal, (error) => this.#done.reject(error));
@@ -159,12 +168,11 @@ class Daemon {
       ipFamily: family,
       variant: host.variant,
       layout: opened.settings.layout,
-      affinityClientsPerEndpoint: opened.affinity.limit("recent"),
+      affinityClientsPerEndpoint: Math.max(...opened.affinity.limits.values()),
     });
-    this.#telemetry.ownMetrics.affinityClientLimit.set(
-      { mechanism: "recent" },
-      opened.affinity.limit("recent"),
-    );
+    for (const [mechanism, limit] of opened.affinity.limits) {
+      this.#telemetry.ownMetrics.affinityClientLimit.set({ mechanism }, limit);
+    }
     const addresses = nodePorts(localAddresses);
     const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;
     const healthPorts = this.#healthServer(family, hosts);
@@ -197,7 +205,10 @@ class Daemon {
       nodeName: this.#startup.nodeName,
       hosts,
       isProxyHealthy: () => this.#telemetry.health.isHealthy(),
-      onFailure: ({ note, error }) => this.#log.error(note, { error: errorOf(error) }),
+      onFailure: ({ service, note, error }) => {
+        this.#log.error(note, { error: errorOf(error) });
+        this.#events.healthCheckFailed(service, note);
+      },
       onError: (error) => this.#log.error("Health check server error", { error: errorOf(error) }),
     });
   }

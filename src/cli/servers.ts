@@ -6,13 +6,13 @@
 import { serverAddress } from "../config/effective-settings.ts";
 import { configObject } from "../config/print-config.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import { systemClock } from "../kube/clock.ts";
 import { healthHandler } from "../operations/health-server.ts";
 import { keepTryingToListen, type Listener, openListener } from "../operations/http-listener.ts";
 import type { HttpHandler } from "../operations/http-message.ts";
 import type { Logger, Logging } from "../operations/logger.ts";
 import { metricsHandler } from "../operations/metrics-server.ts";
 import { CommandError } from "./exit.ts";
-import { systemClock } from "./system-clock.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** Starts both servers in the background. `onFatal` is called when one must be there and cannot. */

@@ -27,6 +27,8 @@ export interface TelemetryHooks {
   /** All sources are complete. */
   readonly onComplete: () => void;
   readonly onNode: (node: NodeObject | undefined) => void;
+  /** A problem appeared that was not there before. */
+  readonly onProblem: (problem: Problem) => void;
   readonly onSynced: (outcome: SyncOutcome) => void;
   readonly onFailed: (failure: SyncFailure) => void;
 }
@@ -73,7 +75,7 @@ export class Telemetry implements FeedObserver {
       clock: systemClock,
       healthPorts,
       isRefusal: (error) => isRestoreError(error, "rejected"),
-      onProblem: () => {},
+      onProblem: (problem) => this.#hooks.onProblem(problem),
     });
     const observer: ProxierObserver = {
       onQueued: () => reporter.onQueued(),
@@ -126,9 +128,11 @@ export class Telemetry implements FeedObserver {
 
   onProblems(reporter: string, problems: readonly Problem[]): void {
     const { appeared, cleared } = this.#problems.update(`source ${reporter}`, problems);
-    for (const { kind, object, field, message } of appeared) {
+    for (const problem of appeared) {
+      const { kind, object, field, message } = problem;
       this.ownMetrics.problems.inc({ kind });
       this.#log.error("Problem with an object", { kind, object, field, problem: message });
+      this.#hooks.onProblem(problem);
     }
     for (const { kind, object, field, message } of cleared) {
       this.#log.info("A problem with an object is gone", { kind, object, field, problem: message });

@@ -41,9 +41,16 @@ export class AffinityKeeper {
     this.#store = store;
   }
 
-  /** Clients per endpoint that are remembered for a Service of this mechanism. */
-  limit(mechanism: AffinityMechanism): number {
-    return mechanism === "set" ? Number.POSITIVE_INFINITY : this.#store.recentLimit;
+  /** The mechanisms that a Service may get, with the number of clients that each remembers per endpoint. */
+  get limits(): ReadonlyMap<AffinityMechanism, number> {
+    const limits = new Map<AffinityMechanism, number>();
+    if (this.#choice !== "set") {
+      limits.set("recent", this.#store.recentLimit);
+    }
+    if (this.#choice !== "recent" && this.#store.hasSets) {
+      limits.set("set", this.#store.setLimit);
+    }
+    return limits;
   }
 
   /** Reads which sets there are; a Service that has some goes on with them. */
@@ -94,15 +101,22 @@ export class AffinityKeeper {
     this.#onSets.delete(service);
   }
 
-  /** To be called once the kernel's rules name only sets that are wanted: destroys the others. */
+  /**
+   * To be called once the kernel's rules name only sets that are wanted: destroys the others.
+   *
+   * nf_tables lets go of a set only a moment after the rule is gone; such a set is tried again the next time.
+   */
   finish(everything: boolean): void {
-    const wanted = new Set([...this.#sets.values()].flat());
     const candidates = everything ? [...this.#existing] : this.#dropped;
-    const unwanted = candidates.filter((name) => !wanted.has(name));
     this.#dropped = [];
+    if (candidates.length === 0) {
+      return;
+    }
+    const wanted = new Set([...this.#sets.values()].flat());
+    const unwanted = candidates.filter((name) => !wanted.has(name));
     if (unwanted.length > 0) {
-      this.#store.destroy(unwanted);
-      for (const name of unwanted) {
+      this.#dropped.push(...this.#store.destroy(unwanted));
+      for (const name of unwanted.filter((one) => !this.#dropped.includes(one))) {
         this.#existing.delete(name);
       }
     }

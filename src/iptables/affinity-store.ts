@@ -16,6 +16,8 @@ export interface AffinitySet {
 export interface AffinityStore {
   /** Clients that the kernel keeps per `recent` list (`ip_list_tot`). */
   readonly recentLimit: number;
+  /** Clients that a set of ours keeps for certain. */
+  readonly setLimit: number;
   /** Whether sets can be used: by the kernel, and in rules. */
   readonly hasSets: boolean;
   /**
@@ -27,8 +29,12 @@ export interface AffinityStore {
   ensure(sets: readonly AffinitySet[]): void;
   /** Names of all sets of affinity in this family. */
   list(): Promise<readonly string[]>;
-  /** Removes sets. One that a rule still names stays. */
-  destroy(names: readonly string[]): void;
+  /**
+   * Removes sets. One that a rule still names stays, but forgets its clients.
+   *
+   * @returns those that stayed
+   */
+  destroy(names: readonly string[]): readonly string[];
   /** Number of clients in a `recent` list; 0 when there is no such list. */
   countRecent(list: string): number;
   /** Closes what is open. */

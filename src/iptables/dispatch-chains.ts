@@ -53,15 +53,16 @@ export interface DispatchOutcome {
 
 /** The trees of one family. */
 export class DispatchChains {
-  readonly #trees = new Map<DispatchName, DispatchTree<EntryText>>(
-    dispatchNames.map((name) => [name, new DispatchTree<EntryText>()]),
-  );
+  readonly #trees: ReadonlyMap<DispatchName, DispatchTree<EntryText>>;
   readonly #settings: RuleSettings;
   #node: NodePlan;
 
   constructor(node: NodePlan, settings: RuleSettings) {
     this.#node = node;
     this.#settings = settings;
+    this.#trees = new Map(
+      dispatchNames.map((name) => [name, new DispatchTree<EntryText>(settings.dispatchLimit)]),
+    );
   }
 
   /** The last rules of the services chain follow the node's addresses. */

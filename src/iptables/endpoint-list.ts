@@ -11,8 +11,8 @@
  */
 import type { Affinity } from "../affinity/affinity.ts";
 import type { Family } from "../proxier/address.ts";
-import type { Endpoint } from "../proxier/endpoint.ts";
 import type { ServicePortPlan } from "../proxier/plan.ts";
+import type { PoolEndpoint } from "../proxier/pool-endpoint.ts";
 import { affinitySetName } from "./affinity-sets.ts";
 import {
   inSet,
@@ -59,7 +59,7 @@ export class EndpointLists {
    * @param name of the entry chain
    * @param head rules that come before the choice
    */
-  spread(name: string, head: readonly Rule[], endpoints: readonly Endpoint[]): readonly ServiceChain[] {
+  spread(name: string, head: readonly Rule[], endpoints: readonly PoolEndpoint[]): readonly ServiceChain[] {
     const parts: ServiceChain[] = [];
     const limit = Math.max(listLimit, Math.ceil(endpoints.length / (maxParts / 2)));
     const rules = this.#choose(name, endpoints, limit, parts);
@@ -70,7 +70,7 @@ export class EndpointLists {
   }
 
   /** The chain of each endpoint, where the layout or the affinity needs one. */
-  endpointChains(endpoints: readonly Endpoint[]): readonly ServiceChain[] {
+  endpointChains(endpoints: readonly PoolEndpoint[]): readonly ServiceChain[] {
     return this.#hasEndpointChains ? endpoints.map((endpoint) => this.#endpointChain(endpoint)) : [];
   }
 
@@ -86,7 +86,7 @@ export class EndpointLists {
   /** @param entry the list's entry chain, by which parts are named */
   #choose(
     entry: string,
-    endpoints: readonly Endpoint[],
+    endpoints: readonly PoolEndpoint[],
     limit: number,
     parts: ServiceChain[],
   ): readonly Rule[] {
@@ -106,7 +106,7 @@ export class EndpointLists {
     return rules;
   }
 
-  #chance(endpoint: Endpoint, left: number): Rule {
+  #chance(endpoint: PoolEndpoint, left: number): Rule {
     const chance: Match[] = left === 1 ? [] : [oneIn(left)];
     if (this.#hasEndpointChains) {
       return { matches: chance, target: jump(this.#endpointName(endpoint)) };
@@ -120,7 +120,7 @@ export class EndpointLists {
     };
   }
 
-  #remembered(affinity: Affinity, endpoints: readonly Endpoint[]): readonly Rule[] {
+  #remembered(affinity: Affinity, endpoints: readonly PoolEndpoint[]): readonly Rule[] {
     return endpoints.map((endpoint): Rule => {
       const name = this.#endpointName(endpoint);
       if (this.#usesSets) {
@@ -136,7 +136,7 @@ export class EndpointLists {
     });
   }
 
-  #endpointChain(endpoint: Endpoint): ServiceChain {
+  #endpointChain(endpoint: PoolEndpoint): ServiceChain {
     const name = this.#endpointName(endpoint);
     const rules: Rule[] = [];
     if (this.#settings.layout === "endpoint-chains") {
@@ -154,7 +154,7 @@ export class EndpointLists {
     return { name, rules };
   }
 
-  #endpointName(endpoint: Endpoint): string {
+  #endpointName(endpoint: PoolEndpoint): string {
     return endpointChainName(this.#port.displayName, this.#port.protocol, endpoint.target);
   }
 }

@@ -6,8 +6,8 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { NetlinkConnection } from "../netlink/connection.ts";
-import { createSetRequest, destroySetRequest } from "../netlink/ipset.ts";
-import { bulkRequest } from "../netlink/ipset-bulk.ts";
+import { createSetRequest, destroySetRequest, flushSetRequest } from "../netlink/ipset.ts";
+import { bulkRequest, entriesPerMessage } from "../netlink/ipset-bulk.ts";
 import type { SetEntry } from "../netlink/ipset-entry.ts";
 import { listSets } from "../netlink/ipset-list.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
@@ -23,15 +23,25 @@ const recentFolder = "/proc/net/xt_recent";
 const limitFile = "/sys/module/xt_recent/parameters/ip_list_tot";
 const defaultRecentLimit = 100;
 
-/** Clients per endpoint that a set may hold. Memory is taken as they come. */
+/** Clients per endpoint that a set may hold at all. */
 const maximumClients = 1_048_576;
 
-/** Most sets begin small and many stay so. */
-const firstHashSize = 64;
+/**
+ * Buckets of a set's hash table, 8 bytes each. The kernel makes a table larger only when a program adds an entry, never
+ * when a packet does: whoever finds its bucket full is silently not remembered.
+ */
+const hashSize = 8_192;
+
+/**
+ * A bucket takes 12 entries (net/netfilter/ipset/ip_set_hash_gen.h). With three on average all clients find room: the
+ * chance that one bucket gets more than it takes is 1 in 60,000.
+ */
+const clientsPerBucket = 3;
 
 /** One family of this network namespace. */
 export class HostAffinityStore implements AffinityStore {
   readonly recentLimit: number = readLimit();
+  readonly setLimit: number = hashSize * clientsPerBucket;
   readonly hasSets: boolean;
   readonly #family: Family;
   readonly #connection: NetlinkConnection | undefined;
@@ -51,7 +61,7 @@ export class HostAffinityStore implements AffinityStore {
           name,
           type: "hash:ip",
           family: this.#family,
-          hashSize: firstHashSize,
+          hashSize,
           maximumElements: maximumClients,
           timeoutSeconds,
         }),
@@ -70,13 +80,19 @@ export class HostAffinityStore implements AffinityStore {
     return sets.filter((set) => set.name.startsWith(prefix) && set.type === "hash:ip").map((set) => set.name);
   }
 
-  destroy(names: readonly string[]): void {
-    for (const { error } of this.#opened().transact(names.map(destroySetRequest))) {
-      // A set that is gone already is what was asked for; one in use is found again by the next full sync.
-      if (error !== undefined && !isKernelError(error, "not-found") && !isKernelError(error, "busy")) {
+  destroy(names: readonly string[]): readonly string[] {
+    const connection = this.#opened();
+    const busy: string[] = [];
+    // Without its entries a set that has to stay remembers nobody, as if it were gone.
+    connection.transact(names.map(flushSetRequest));
+    for (const [index, { error }] of connection.transact(names.map(destroySetRequest)).entries()) {
+      if (isKernelError(error, "busy")) {
+        busy.push(...names.slice(index, index + 1));
+      } else if (error !== undefined && !isKernelError(error, "not-found")) {
         throw error;
       }
     }
+    return busy;
   }
 
   countRecent(list: string): number {
@@ -99,7 +115,9 @@ export class HostAffinityStore implements AffinityStore {
     const entries = readClients(list).map(
       (address): SetEntry => ({ type: "hash:ip", address, timeoutSeconds }),
     );
-    return entries.length === 0 ? [] : [bulkRequest("add", name, entries.slice(0, 700))];
+    return Array.from({ length: Math.ceil(entries.length / entriesPerMessage) }, (_, index) =>
+      bulkRequest("add", name, entries.slice(index * entriesPerMessage, (index + 1) * entriesPerMessage)),
+    );
   }
 }
 

@@ -20,4 +20,6 @@ export interface RuleSettings {
   readonly layout: Layout;
   /** Whether packets that conntrack calls INVALID are dropped when forwarded: unless `nf_conntrack_tcp_be_liberal` is set. */
   readonly dropInvalid: boolean;
+  /** Most rules in one dispatch chain before it is split, see dispatch-tree.ts; infinite for plain lists. */
+  readonly dispatchLimit?: number;
 }

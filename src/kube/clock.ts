@@ -5,13 +5,10 @@
  *
  * @module
  */
+import type { Clock as CoreClock } from "../proxier/clock.ts";
 
 /** A monotonic clock and the timers on it. */
-export interface Clock {
-  /** Milliseconds since some fixed moment. Never goes back. */
-  now(): number;
-  /** Calls `callback` once after `delayMs`. The returned function calls it off. */
-  after(delayMs: number, callback: () => void): () => void;
+export interface Clock extends CoreClock {
   /** Resolves when the event loop has turned once and everything that was waiting had its turn. */
   turn(): Promise<void>;
 }

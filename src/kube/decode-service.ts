@@ -27,7 +27,7 @@ export const serviceIdentity: IdentityRule = { kind: "Service", namespaced: true
 const annotationPrefixes = [
   "sluice.",
   "kube-sluice.io/",
-  "kube-router.io/service.scheduler",
+  "kube-router.io/service.sched",
   "service.cilium.io/lb-algorithm",
   "service.kubernetes.io/topology-mode",
 ] as const;

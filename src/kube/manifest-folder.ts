@@ -11,9 +11,9 @@
  * @module
  */
 import type { Problem } from "../proxier/objects.ts";
+import { sameValue } from "../proxier/same-value.ts";
 import type { ManifestContent } from "./manifest-file.ts";
 import { type Change, ObjectStore } from "./object-store.ts";
-import { sameValue } from "./same-value.ts";
 import { isSelected, objectKey, objectKinds } from "./source.ts";
 
 interface FileState {

@@ -9,7 +9,8 @@
  * @module
  */
 import type { ObjectKey, Problem, WatchedObject } from "../proxier/objects.ts";
-import { sameObject, sameValue } from "./same-value.ts";
+import { sameValue } from "../proxier/same-value.ts";
+import { sameObject } from "./same-value.ts";
 import { type ObjectKind, objectKey, type SourceHandler } from "./source.ts";
 
 /** What a consumer has to be told. */

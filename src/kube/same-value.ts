@@ -1,48 +1,14 @@
 /**
- * Whether two plain values are alike.
+ * Whether an object has changed.
  *
  * Pure.
  *
  * @module
  */
 import type { WatchedObject } from "../proxier/objects.ts";
+import { sameValue } from "../proxier/same-value.ts";
 
-/**
- * Whether two objects say the same. Their versions may differ: a version changes with every write, also with those
- * that touch nothing we read, such as a Node's heartbeat.
- */
+/** Whether two objects are alike in everything but their version. */
 export function sameObject(one: WatchedObject, other: WatchedObject): boolean {
-  return sameFields(one, other, "resourceVersion");
-}
-
-/** Whether two values made of texts, numbers, booleans, undefined, lists and plain objects are alike. */
-export function sameValue(one: unknown, other: unknown): boolean {
-  if (one === other) {
-    return true;
-  }
-  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
-    return false;
-  }
-  if (Array.isArray(one) || Array.isArray(other)) {
-    return (
-      Array.isArray(one) &&
-      Array.isArray(other) &&
-      one.length === other.length &&
-      one.every((entry, index) => sameValue(entry, other[index]))
-    );
-  }
-  return sameFields(one, other, "");
-}
-
-function sameFields(one: object, other: object, except: string): boolean {
-  const names = Object.keys(one);
-  return (
-    names.length === Object.keys(other).length &&
-    names.every(
-      (name) =>
-        name === except ||
-        (Object.hasOwn(other, name) &&
-          sameValue(Reflect.get(one, name) as unknown, Reflect.get(other, name) as unknown)),
-    )
-  );
+  return sameValue({ ...one, resourceVersion: "" }, { ...other, resourceVersion: "" });
 }

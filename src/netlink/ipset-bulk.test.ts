@@ -28,6 +28,7 @@ function countingSet(maximumElements: number): {
     family: "IPv4",
     maximumElements,
     timeoutSeconds: undefined,
+    marks: false,
     entries,
     references: 0,
   });

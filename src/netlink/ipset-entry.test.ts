@@ -35,7 +35,15 @@ const network = address.chain((text) =>
 const entries: Readonly<Record<SetType, fc.Arbitrary<SetEntry>>> = {
   "hash:ip": fc.record({ type: fc.constant("hash:ip" as const), address }),
   "hash:net": network.map((part) => ({ type: "hash:net", ...part })),
-  "hash:ip,port": fc.record({ type: fc.constant("hash:ip,port" as const), address, ...port }),
+  "hash:ip,port": fc.record(
+    {
+      type: fc.constant("hash:ip,port" as const),
+      address,
+      ...port,
+      mark: fc.integer({ min: 1, max: 0xffff_ffff }),
+    },
+    { requiredKeys: ["type", "address", "protocol", "port"] },
+  ),
   "hash:ip,port,ip": fc.record({
     type: fc.constant("hash:ip,port,ip" as const),
     address,
@@ -84,6 +92,10 @@ test.each<[SetEntry, string]>([
     "0c000180 08000140 0a000000 05000300 08000000",
   ],
   [{ type: "hash:ip,port", ...clusterIp }, "0c000180 08000140 0a60000a 06000440 00500000 05000700 06000000"],
+  [
+    { type: "hash:ip,port", ...clusterIp, mark: 0x5012_3034 },
+    "0c000180 08000140 0a60000a 06000440 00500000 05000700 06000000 0c001b40 50123034 ffffffff",
+  ],
   [
     { type: "hash:ip,port,ip", ...clusterIp, port: 8080, address2: "10.244.1.5" },
     "0c000180 08000140 0a60000a 06000440 1f900000 05000700 06000000 0c001480 08000140 0af40105",

@@ -39,6 +39,11 @@ interface Network {
   readonly prefixLength: number;
 }
 
+interface Mark {
+  /** What `SET --map-set … --map-mark` makes of a packet's whole mark, in sets that were created with marks. */
+  readonly mark?: number;
+}
+
 interface Timeout {
   /** Seconds until the kernel removes the entry, in sets that were created with a timeout. 0 stays for ever. */
   readonly timeoutSeconds?: number;
@@ -49,7 +54,7 @@ export type SetEntry = Timeout &
   (
     | { readonly type: "hash:ip"; readonly address: string }
     | ({ readonly type: "hash:net" } & Network)
-    | ({ readonly type: "hash:ip,port"; readonly address: string } & Port)
+    | ({ readonly type: "hash:ip,port"; readonly address: string } & Port & Mark)
     | ({ readonly type: "hash:ip,port,ip"; readonly address: string; readonly address2: string } & Port)
     | ({ readonly type: "hash:ip,port,net"; readonly address: string } & Port & Network)
     | { readonly type: "bitmap:port"; readonly port: number }
@@ -65,12 +70,16 @@ const attribute = {
   line: 9,
   address2: 20,
   prefixLength2: 21,
+  mark: 27,
 } as const;
 
 /** Attributes of an address. */
 const addressAttribute = { ipv4: 1, ipv6: 2 } as const;
 
 const { networkOrder } = attributeFlags;
+
+/** A mark travels with the mask of the bits that it replaces: here always all of them. */
+const wholeMark = 0xffff_ffffn;
 
 /** Protocols that ipset(8) prints by name. */
 const protocolNames: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
@@ -92,6 +101,9 @@ export function writeEntry(writer: AttributeWriter, entry: SetEntry, line?: numb
     case "hash:ip,port":
       writeAddress(writer, attribute.address, entry.address);
       writePort(writer, entry);
+      if (entry.mark !== undefined) {
+        writer.be64(attribute.mark | networkOrder, (BigInt(entry.mark) << 32n) | wholeMark);
+      }
       break;
     case "hash:ip,port,ip":
       writeAddress(writer, attribute.address, entry.address);
@@ -143,7 +155,7 @@ export function normalEntries(entry: SetEntry): readonly SetEntry[] {
   return halves.map((network) => normalEntry({ ...entry, network, prefixLength: 1 }));
 }
 
-/** The entry as ipset(8) prints it, without the timeout: `10.96.0.10,tcp:80,10.0.0.0/8`. Equal entries, equal text. */
+/** The entry as ipset(8) prints it, without timeout and mark: `10.96.0.10,tcp:80,10.0.0.0/8`. Equal entries, equal text. */
 export function entryText(entry: SetEntry): string {
   switch (entry.type) {
     case "hash:ip":
@@ -168,6 +180,7 @@ interface Parts {
   prefixLength2?: number;
   protocol?: number;
   port?: number;
+  mark?: number;
   timeoutSeconds?: number;
 }
 
@@ -193,6 +206,9 @@ function readParts(reader: AttributeReader): Parts {
       case attribute.port:
         parts.port = reader.be16();
         break;
+      case attribute.mark:
+        parts.mark = Number(reader.be64() >> 32n);
+        break;
       case attribute.timeout:
         parts.timeoutSeconds = reader.be32();
         break;
@@ -210,7 +226,11 @@ function entryOf(type: SetType, parts: Parts): SetEntry | undefined {
     return { type, network: address, prefixLength: parts.prefixLength ?? fullPrefix(address) };
   }
   if (protocol === undefined || port === undefined) return undefined;
-  if (type === "hash:ip,port") return { type, address, protocol, port };
+  if (type === "hash:ip,port") {
+    // In a set with marks the kernel reports 0 for entries without one.
+    const mark = parts.mark === undefined || parts.mark === 0 ? {} : { mark: parts.mark };
+    return { type, address, protocol, port, ...mark };
+  }
   if (address2 === undefined) return undefined;
   if (type === "hash:ip,port,ip") return { type, address, protocol, port, address2 };
   const prefixLength = parts.prefixLength2 ?? fullPrefix(address2);

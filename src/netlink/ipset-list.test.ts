@@ -56,6 +56,7 @@ test("SetListing reads sets as the kernel listed them, and puts continued ones t
       revision: 8,
       maximumElements: 65_536,
       timeoutSeconds: 600,
+      marks: false,
       references: 2,
       entries: [
         entry,
@@ -76,6 +77,7 @@ test("SetListing reads sets as the kernel listed them, and puts continued ones t
       revision: 3,
       maximumElements: undefined,
       timeoutSeconds: undefined,
+      marks: false,
       references: 0,
       entries: [{ type: "bitmap:port", port: 30_080 }],
     },

@@ -16,6 +16,7 @@ import {
   parameterAttribute,
   setAttribute,
   setCommands,
+  setFlags,
   setType,
   setWriter,
 } from "./ipset-wire.ts";
@@ -33,6 +34,8 @@ export interface ObservedSet {
   /** Undefined for sets without that parameter. */
   readonly maximumElements: number | undefined;
   readonly timeoutSeconds: number | undefined;
+  /** Whether entries carry packet marks. */
+  readonly marks: boolean;
   /** Rules and sets that refer to it: while there are any it cannot be destroyed. */
   readonly references: number;
   /** Undefined if entries were not asked for, or are of a type that is not supported here. */
@@ -136,7 +139,14 @@ async function collectSets(
   return listing.sets();
 }
 
-type Parameters = Pick<ObservedSet, "maximumElements" | "timeoutSeconds" | "references">;
+type Parameters = Pick<ObservedSet, "maximumElements" | "timeoutSeconds" | "marks" | "references">;
+
+const noParameters: Parameters = {
+  maximumElements: undefined,
+  timeoutSeconds: undefined,
+  marks: false,
+  references: 0,
+};
 
 interface Part {
   readonly name: string;
@@ -153,7 +163,7 @@ function readPart(message: NetlinkMessage): Part {
   let type = "";
   let family: IpFamily | undefined;
   let revision = 0;
-  let parameters: Parameters = { maximumElements: undefined, timeoutSeconds: undefined, references: 0 };
+  let parameters = noParameters;
   let entries: AttributeReader | undefined;
   while (reader.next()) {
     switch (reader.type) {
@@ -184,6 +194,7 @@ function readPart(message: NetlinkMessage): Part {
 function readParameters(reader: AttributeReader): Parameters {
   let maximumElements: number | undefined;
   let timeoutSeconds: number | undefined;
+  let marks = false;
   let references = 0;
   while (reader.next()) {
     switch (reader.type) {
@@ -193,12 +204,15 @@ function readParameters(reader: AttributeReader): Parameters {
       case parameterAttribute.timeout:
         timeoutSeconds = reader.be32();
         break;
+      case parameterAttribute.flags:
+        marks = (reader.be32() & setFlags.marks) !== 0;
+        break;
       case parameterAttribute.references:
         references = reader.be32();
         break;
     }
   }
-  return { maximumElements, timeoutSeconds, references };
+  return { maximumElements, timeoutSeconds, marks, references };
 }
 
 function supportedType(type: string): SetType | undefined {

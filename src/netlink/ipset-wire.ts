@@ -44,11 +44,15 @@ export const parameterAttribute = {
   firstPort: 4,
   lastPort: 5,
   timeout: 6,
+  flags: 8,
   hashSize: 18,
   maximumElements: 19,
   elements: 24,
   references: 25,
 } as const;
+
+/** Bits of a set's `flags` (IPSET_FLAG_WITH_*). */
+export const setFlags = { marks: 0x40 } as const;
 
 /** Longest name of a set (IPSET_MAXNAMELEN without the NUL). */
 export const longestSetName = 31;

@@ -156,3 +156,12 @@ test("one number of the kernel means that an entry is there, or that it is not, 
   );
   expect(() => hasEntry(full, "A", port)).toThrow(expect.objectContaining({ code: "rejected" }));
 });
+
+test("createSetRequest() asks for marks only of the type that has them", () => {
+  const definition = { name: "M", type: "hash:ip,port", family: "IPv4" } as const;
+  const [plain, marked] = [definition, { ...definition, marks: true }].map((one) => createSetRequest(one));
+  expect(marked?.payload).not.toEqual(plain?.payload);
+  expect(() => createSetRequest({ ...definition, type: "hash:ip", marks: true })).toThrow(
+    new RangeError("Cannot create set M: entries of type hash:ip carry no marks"),
+  );
+});

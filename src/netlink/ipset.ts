@@ -23,6 +23,7 @@ import {
   parameterAttribute,
   setAttribute,
   setCommands,
+  setFlags,
   setType,
   setWriter,
 } from "./ipset-wire.ts";
@@ -42,6 +43,8 @@ export interface SetDefinition {
   readonly maximumElements?: number;
   /** Lifetime of entries that name none; 0 is for ever. Without it entries cannot have a lifetime at all. */
   readonly timeoutSeconds?: number;
+  /** Whether entries carry packet marks, see `SetEntry`. `hash:ip,port` only. */
+  readonly marks?: boolean;
   /** Ports that a `bitmap:port` covers; all of them by default. */
   readonly ports?: { readonly first: number; readonly last: number };
 }
@@ -54,6 +57,9 @@ const revisions: Readonly<Record<SetType, number>> = {
   "hash:ip,port,net": 1,
   "bitmap:port": 0,
 };
+
+/** The first revision of `hash:ip,port` whose entries can carry marks (Linux 3.18). */
+const revisionWithMarks = 5;
 
 const { networkOrder } = attributeFlags;
 
@@ -71,9 +77,12 @@ export function createSetRequest(
   if (bitmap === (family !== undefined)) {
     throw new RangeError(`Cannot create set ${name}: type ${type} ${bitmap ? "has no" : "needs a"} family`);
   }
+  if (definition.marks === true && type !== "hash:ip,port") {
+    throw new RangeError(`Cannot create set ${name}: entries of type ${type} carry no marks`);
+  }
   const writer = setWriter(name)
     .string(setAttribute.type, type)
-    .u8(setAttribute.revision, revisions[type])
+    .u8(setAttribute.revision, definition.marks === true ? revisionWithMarks : revisions[type])
     .u8(setAttribute.family, family === undefined ? 0 : familyNumbers[family]);
   writer.nested(setAttribute.data, () => {
     if (bitmap) {
@@ -86,6 +95,7 @@ export function createSetRequest(
       writer.be32(parameterAttribute.maximumElements | networkOrder, maximumElements);
     }
     if (timeoutSeconds !== undefined) writer.be32(parameterAttribute.timeout | networkOrder, timeoutSeconds);
+    if (definition.marks === true) writer.be32(parameterAttribute.flags | networkOrder, setFlags.marks);
   });
   return {
     operation: `create set ${name} of type ${type}`,

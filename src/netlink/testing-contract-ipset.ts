@@ -125,6 +125,36 @@ export const ipsetContract: readonly ContractCase[] = [
   },
 
   {
+    name: "entries of a set with marks have what they were given, or none",
+    run: async (connection) => {
+      const name = "contract-marks";
+      const entry = { type: "hash:ip,port", address: "10.96.0.10", protocol: 6, port: 80 } as const;
+      transactOne(connection, createSetRequest({ name, type: "hash:ip,port", family: "IPv4", marks: true }));
+      transactOne(connection, addEntryRequest(name, { ...entry, mark: 1 }));
+      transactOne(connection, addEntryRequest(name, { ...entry, mark: 0x5012_3034 }));
+      transactOne(connection, addEntryRequest(name, { ...entry, port: 81 }));
+      const observed = await readSet(connection, name);
+      expect(observed?.marks).toBe(true);
+      expect(observed?.entries?.toSorted((a, b) => entryText(a).localeCompare(entryText(b)))).toEqual([
+        { ...entry, mark: 0x5012_3034 },
+        { ...entry, port: 81 },
+      ]);
+      transactOne(connection, destroySetRequest(name));
+    },
+  },
+
+  {
+    name: "entries with a mark are refused by a set without",
+    run: (connection) => {
+      const name = "contract-no-marks";
+      const entry = { type: "hash:ip,port", address: "10.96.0.10", protocol: 6, port: 80, mark: 1 } as const;
+      transactOne(connection, createSetRequest({ name, type: "hash:ip,port", family: "IPv4" }));
+      expect(codeOf(connection.transact([addEntryRequest(name, entry)])[0])).toBe("rejected");
+      transactOne(connection, destroySetRequest(name));
+    },
+  },
+
+  {
     name: "a set with other parameters is not created over one that exists",
     run: (connection) => {
       const definition = { name: "contract-other", type: "hash:ip", family: "IPv4" } as const;

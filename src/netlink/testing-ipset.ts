@@ -10,7 +10,7 @@ import { AttributeReader } from "./attribute-reader.ts";
 import { AttributeWriter } from "./attribute-writer.ts";
 import { familyNumbers, familyOfNumber, familyOfText, type IpFamily } from "./ip-address.ts";
 import { entryText, normalEntry, readEntry, type SetEntry, type SetType, writeEntry } from "./ipset-entry.ts";
-import { parameterAttribute, setAttribute, setCommands, setType } from "./ipset-wire.ts";
+import { parameterAttribute, setAttribute, setCommands, setFlags, setType } from "./ipset-wire.ts";
 import { hostIsLittleEndian, messageFlags, viewOf } from "./message.ts";
 import { nfHeader, nfHeaderLength } from "./nfnetlink.ts";
 import type { FakeKernel, FakeReply, FakeRequest } from "./testing.ts";
@@ -22,6 +22,7 @@ const BUSY = 4100;
 const EXIST_SETNAME2 = 4101;
 const TYPE_MISMATCH = 4102;
 const EXIST = 4103;
+const SKBINFO = 4114;
 const HASH_FULL = 4352;
 
 const ok: readonly FakeReply[] = [];
@@ -32,6 +33,7 @@ export interface FakeSet {
   readonly family: IpFamily | undefined;
   readonly maximumElements: number;
   readonly timeoutSeconds: number | undefined;
+  readonly marks: boolean;
   /** By the text of the entry. */
   readonly entries: Map<string, SetEntry>;
   /** Rules that refer to it: set by tests. */
@@ -66,14 +68,15 @@ export class FakeIpset {
 
   #create(request: FakeRequest, parts: RequestParts): readonly FakeReply[] {
     const { name, text: type, family, parameters } = parts;
-    const { maximumElements = 65_536, timeoutSeconds } = parameters;
+    const { maximumElements = 65_536, timeoutSeconds, marks = false } = parameters;
     const existing = this.sets.get(name);
     if (existing !== undefined) {
       const same =
         existing.type === type &&
         existing.family === family &&
         existing.maximumElements === maximumElements &&
-        existing.timeoutSeconds === timeoutSeconds;
+        existing.timeoutSeconds === timeoutSeconds &&
+        existing.marks === marks;
       return same && !isStrict(request) ? ok : [{ errno: EEXIST }];
     }
     const set = {
@@ -81,6 +84,7 @@ export class FakeIpset {
       family,
       maximumElements,
       timeoutSeconds,
+      marks,
       entries: new Map(),
       references: 0,
     };
@@ -147,6 +151,7 @@ export class FakeIpset {
 function changeOne(set: FakeSet, request: FakeRequest, reader: AttributeReader): number {
   const read = readEntry(reader, set.type);
   if (read === undefined || familyOfEntry(read) !== set.family) return PROTOCOL;
+  if ("mark" in read && !set.marks) return SKBINFO;
   const entry = normalEntry(read);
   const key = entryText(entry);
   const present = set.entries.has(key);
@@ -182,7 +187,7 @@ function isStrict(request: FakeRequest): boolean {
 
 /** The first message has the parameters; entries come two to a message, so that listings continue. */
 function encodeSet(name: string, set: FakeSet, headersOnly: boolean): FakeReply[] {
-  const { type, family, maximumElements, timeoutSeconds, references } = set;
+  const { type, family, maximumElements, timeoutSeconds, marks, references } = set;
   const first = payloadFor(name)
     .string(setAttribute.type, type)
     .u8(setAttribute.family, family === undefined ? 0 : familyNumbers[family])
@@ -190,6 +195,7 @@ function encodeSet(name: string, set: FakeSet, headersOnly: boolean): FakeReply[
   first.nested(setAttribute.data, (data) => {
     if (type !== "bitmap:port") data.be32(parameterAttribute.maximumElements, maximumElements);
     if (timeoutSeconds !== undefined) data.be32(parameterAttribute.timeout, timeoutSeconds);
+    if (marks) data.be32(parameterAttribute.flags, setFlags.marks);
     data.be32(parameterAttribute.references, references);
   });
   const messages = [first];
@@ -216,7 +222,11 @@ interface RequestParts {
   readonly text: string;
   readonly family: IpFamily | undefined;
   readonly listFlags: number;
-  readonly parameters: { readonly maximumElements?: number; readonly timeoutSeconds?: number };
+  readonly parameters: {
+    readonly maximumElements?: number;
+    readonly timeoutSeconds?: number;
+    readonly marks?: boolean;
+  };
   readonly single: AttributeReader | undefined;
   readonly many: readonly AttributeReader[];
 }
@@ -251,6 +261,8 @@ function readParameters(reader: AttributeReader): RequestParts["parameters"] {
       parameters = { ...parameters, maximumElements: reader.be32() };
     if (reader.type === parameterAttribute.timeout)
       parameters = { ...parameters, timeoutSeconds: reader.be32() };
+    if (reader.type === parameterAttribute.flags)
+      parameters = { ...parameters, marks: (reader.be32() & setFlags.marks) !== 0 };
   }
   return parameters;
 }

@@ -47,9 +47,15 @@ export function addressBits(family: Family): number {
  * Zones (`fe80::1%eth0`), brackets, ports and white space are refused.
  */
 export function parseAddress(text: string): Address | undefined {
+  // Nearly every address is canonical as it comes. It is then not copied: there are hundreds of thousands.
+  if (canonicalV4.test(text)) {
+    return text as Address;
+  }
   const bytes = parseBytes(text);
   return bytes === undefined ? undefined : formatBytes(bytes);
 }
+
+const canonicalV4 = /^(?:(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\.){3}(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$/;
 
 /**
  * Parses `address/prefix` leniently (leading zeros are decimal in both parts) and masks it to its network.
@@ -121,20 +127,19 @@ export function isLoopback(address: Address): boolean {
  * refuses in Endpoints and EndpointSlices (validation of endpoint addresses in Kubernetes' core API).
  */
 export function endpointAddressProblem(address: Address): string | undefined {
-  const bytes = addressBytes(address);
-  if (bytes.every((byte) => byte === 0)) {
+  if (address === "0.0.0.0" || address === "::") {
     return "unspecified";
   }
   if (isLoopback(address)) {
     return "loopback";
   }
-  const [first = 0, second = 0, third = 0] = bytes;
-  if (bytes.length === 4) {
-    if (first === 169 && second === 254) {
+  if (!address.includes(":")) {
+    if (address.startsWith("169.254.")) {
       return "link-local";
     }
-    return first === 224 && second === 0 && third === 0 ? "link-local multicast" : undefined;
+    return address.startsWith("224.0.0.") ? "link-local multicast" : undefined;
   }
+  const [first = 0, second = 0] = addressBytes(address);
   if (first === 0xfe && (second & 0xc0) === 0x80) {
     return "link-local";
   }

@@ -111,13 +111,14 @@ function addressProblem(entry: SliceEndpointObject, family: Family): string | un
   if (entry.address === undefined) {
     return "missing";
   }
+  if (usableAddress(entry, family) !== undefined) {
+    return undefined;
+  }
   const text = JSON.stringify(entry.address.slice(0, 80));
   const address = parseAddress(entry.address);
-  if (address === undefined || familyOf(address) !== family) {
-    return `${text} is not an ${family} address`;
-  }
-  const problem = endpointAddressProblem(address);
-  return problem === undefined ? undefined : `${text} is ${problem}`;
+  return address === undefined || familyOf(address) !== family
+    ? `${text} is not an ${family} address`
+    : `${text} is ${endpointAddressProblem(address)}`;
 }
 
 function makeEndpoint(

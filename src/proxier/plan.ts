@@ -9,8 +9,9 @@
  */
 import type { Affinity } from "../affinity/affinity.ts";
 import type { Address, Cidr, Family } from "./address.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { SchedulerChoice } from "./load-balancing.ts";
 import type { ObjectKey, Protocol } from "./objects.ts";
+import type { PoolEndpoint } from "./pool-endpoint.ts";
 
 /** How packets of local pods are recognised; the absence of a detector is a legal state. */
 export type LocalDetector =
@@ -84,10 +85,14 @@ export interface ServicePortPlan {
   /** What happens to packets for every other frontend; empty when there is none. */
   readonly external: readonly Route[];
   /** Endpoints of the cluster pool, sorted by `target`. Empty when no route uses it. */
-  readonly cluster: readonly Endpoint[];
+  readonly cluster: readonly PoolEndpoint[];
   /** Endpoints of the local pool, sorted by `target`. Empty when no route uses it. */
-  readonly local: readonly Endpoint[];
+  readonly local: readonly PoolEndpoint[];
   readonly affinity: Affinity | undefined;
+  /** How connections are shared out where the mechanism has a choice; absent: as everywhere in the cluster. */
+  readonly scheduler?: SchedulerChoice;
+  /** Weights other than 1, by target, of endpoints of either pool; absent when there are none. 0 takes no new connections. */
+  readonly weights?: Readonly<Record<string, number>>;
   /** UDP only: targets of every endpoint that still serves. Flows to any other target are stale. */
   readonly serving: readonly string[];
 }

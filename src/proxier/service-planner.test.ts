@@ -74,8 +74,8 @@ describe("planService()", () => {
           ],
           external: [],
           cluster: [
-            expect.objectContaining({ target: "10.244.1.1:8080", isLocal: true }),
-            expect.objectContaining({ target: "10.244.1.2:8080", isLocal: false }),
+            { address: "10.244.1.1", port: 8080 },
+            { address: "10.244.1.2", port: 8080 },
           ],
           local: [],
           affinity: undefined,

@@ -8,6 +8,7 @@ import { type Claim, claimsOf } from "./claims.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type SelectedEndpoints, selectEndpoints } from "./endpoint-selection.ts";
 import { endpointsOfPort } from "./endpoint-slices.ts";
+import { endpointWeights } from "./load-balancing.ts";
 import type { EndpointSliceObject, ObjectKey } from "./objects.ts";
 import type {
   AllowedSources,
@@ -19,6 +20,7 @@ import type {
   ServicePlan,
   ServicePortPlan,
 } from "./plan.ts";
+import { PoolEndpoint } from "./pool-endpoint.ts";
 import { type ServicePort, usesClusterEndpoints, usesLocalEndpoints } from "./service-port.ts";
 import type { NodeLocation } from "./topology.ts";
 import { externalRoutes, internalRoutes } from "./traffic-policy.ts";
@@ -31,6 +33,9 @@ export interface ServiceSettings {
   /** This node's first address of the family; undefined when it is not known. */
   readonly nodeAddress: Address | undefined;
 }
+
+/** Most lists of most Services are empty: one stands for all of them. */
+const none: readonly never[] = [];
 
 /** Whether the service port owns what it claims. */
 export type OwnsClaim = (claim: Claim, port: ServicePort) => boolean;
@@ -84,8 +89,18 @@ function planPort(
     external,
     ...usedPools(selected, [...internal, ...external]),
     affinity: port.affinity,
-    serving: port.protocol === "UDP" ? endpoints.filter((one) => one.serving).map((one) => one.target) : [],
+    ...balancing(port, selected),
+    serving: port.protocol === "UDP" ? endpoints.filter((one) => one.serving).map((one) => one.target) : none,
   };
+}
+
+function balancing(
+  port: ServicePort,
+  { cluster, local }: SelectedEndpoints,
+): Pick<ServicePortPlan, "scheduler" | "weights"> {
+  const { scheduler, weights: rules = none } = port.balancing ?? {};
+  const weights = rules.length === 0 ? undefined : endpointWeights(rules, [...cluster, ...local]);
+  return { ...(scheduler && { scheduler }), ...(weights && { weights }) };
 }
 
 /** A pool that no route spreads over would only cost rules. */
@@ -93,9 +108,15 @@ function usedPools(selected: SelectedEndpoints, routes: readonly Route[]): Pick<
   const uses = (pool: Pool): boolean =>
     routes.some(({ verdict }) => verdict.kind === "forward" && verdict.pool === pool);
   return {
-    cluster: uses("cluster") ? selected.cluster : [],
-    local: uses("local") ? selected.local : [],
+    cluster: uses("cluster") ? poolEndpoints(selected.cluster) : none,
+    local: uses("local") ? poolEndpoints(selected.local) : none,
   };
+}
+
+function poolEndpoints(endpoints: readonly Endpoint[]): readonly PoolEndpoint[] {
+  return endpoints.length === 0
+    ? none
+    : endpoints.map(({ address, port }) => new PoolEndpoint(address, port));
 }
 
 function frontend(claim: Claim, port: ServicePort, settings: ServiceSettings): Frontend {

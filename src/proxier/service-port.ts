@@ -20,6 +20,7 @@ import {
   parseAddress,
   parseCidr,
 } from "./address.ts";
+import { type LoadBalancing, loadBalancing } from "./load-balancing.ts";
 import type { ObjectKey, Problem, Protocol, ServiceObject, ServicePortObject } from "./objects.ts";
 
 /** One port of one Service in one family, before endpoints and claims are known. */
@@ -41,6 +42,8 @@ export interface ServicePort {
   readonly internalPolicyLocal: boolean;
   readonly externalPolicyLocal: boolean;
   readonly affinity: Affinity | undefined;
+  /** What the Service's annotations say; absent when nothing. */
+  readonly balancing?: LoadBalancing;
   /** 0 when there is none. */
   readonly healthCheckNodePort: number;
 }
@@ -123,6 +126,7 @@ type SharedFields = Pick<
   | "internalPolicyLocal"
   | "externalPolicyLocal"
   | "affinity"
+  | "balancing"
   | "healthCheckNodePort"
 >;
 
@@ -185,6 +189,7 @@ function sharedFields(
     internalPolicyLocal: service.internalTrafficPolicy === "Local",
     externalPolicyLocal,
     affinity: affinityOf(service, report),
+    balancing: loadBalancing(service, report),
     healthCheckNodePort: externalPolicyLocal ? healthCheckNodePortOf(service, report) : 0,
   };
 }

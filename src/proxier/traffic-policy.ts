@@ -8,7 +8,7 @@
  * @module
  */
 import type { SelectedEndpoints } from "./endpoint-selection.ts";
-import type { Masquerade, Route } from "./plan.ts";
+import type { Masquerade, Pool, Route } from "./plan.ts";
 import { isExternallyAccessible, type ServicePort } from "./service-port.ts";
 
 /** What the node's configuration adds to the decision. */
@@ -19,6 +19,25 @@ export interface PolicySettings {
   readonly masqueradeAll: boolean;
 }
 
+/** Policies of one route are shared by the Services that have them: nearly all have one of two. */
+const forwardAll: Readonly<Record<Pool, Readonly<Record<Masquerade, readonly Route[]>>>> = {
+  cluster: {
+    never: toAll("cluster", "never"),
+    always: toAll("cluster", "always"),
+    "unless-pod": toAll("cluster", "unless-pod"),
+  },
+  local: {
+    never: toAll("local", "never"),
+    always: toAll("local", "always"),
+    "unless-pod": toAll("local", "unless-pod"),
+  },
+};
+
+function toAll(pool: Pool, masquerade: Masquerade): readonly Route[] {
+  return [{ from: "any", verdict: { kind: "forward", pool, masquerade } }];
+}
+
+const nowhere: readonly Route[] = [];
 const reject: readonly Route[] = [{ from: "any", verdict: { kind: "reject" } }];
 const drop: readonly Route[] = [{ from: "any", verdict: { kind: "drop" } }];
 
@@ -35,7 +54,7 @@ export function internalRoutes(
     return drop;
   }
   const pool = port.internalPolicyLocal ? "local" : "cluster";
-  return [{ from: "any", verdict: { kind: "forward", pool, masquerade: clusterIPMasquerade(settings) } }];
+  return forwardAll[pool][clusterIPMasquerade(settings)];
 }
 
 /**
@@ -50,24 +69,20 @@ export function externalRoutes(
   settings: PolicySettings,
 ): readonly Route[] {
   if (!isExternallyAccessible(port)) {
-    return [];
+    return nowhere;
   }
   if (!selected.hasAny) {
     return reject;
   }
   if (!port.externalPolicyLocal) {
-    return [{ from: "any", verdict: { kind: "forward", pool: "cluster", masquerade: "always" } }];
+    return forwardAll.cluster.always;
   }
   const routes: Route[] = [];
   if (settings.hasDetector) {
     routes.push({ from: "pod", verdict: { kind: "forward", pool: "cluster", masquerade: "never" } });
   }
   routes.push({ from: "node", verdict: { kind: "forward", pool: "cluster", masquerade: "always" } });
-  routes.push(
-    ...(selected.local.length === 0
-      ? drop
-      : [{ from: "any", verdict: { kind: "forward", pool: "local", masquerade: "never" } } as const]),
-  );
+  routes.push(...(selected.local.length === 0 ? drop : forwardAll.local.never));
   return routes;
 }
 

@@ -152,9 +152,9 @@ function writeKeyAttributes(writer: AttributeWriter, key: VirtualServerKey): voi
   writer.be16(serviceAttribute.port, key.port);
 }
 
-function flagsOf({ schedulerFlags = [], persistence, onePacket = false }: VirtualServerSettings): number {
+function flagsOf({ schedulerFlags = [], persistence, onePacket }: VirtualServerSettings): number {
   let flags = persistence === undefined ? 0 : serviceFlag.persistent;
-  if (onePacket) flags |= serviceFlag.onePacket;
+  if (onePacket === true) flags |= serviceFlag.onePacket;
   for (const [bit, name] of schedulerFlagNames.entries()) {
     if (schedulerFlags.includes(name)) flags |= serviceFlag.scheduler1 << bit;
   }
@@ -328,7 +328,7 @@ function settingsOf(reader: AttributeReader, family: IpFamily, parts: SettingsPa
     scheduler,
     ...(schedulerFlags.length === 0 ? {} : { schedulerFlags }),
     ...((flags & serviceFlag.persistent) === 0 ? {} : { persistence }),
-    ...((flags & serviceFlag.onePacket) === 0 ? {} : { onePacket: true }),
+    ...((flags & serviceFlag.onePacket) === 0 ? {} : { onePacket: true as const }),
   };
 }
 

@@ -70,12 +70,12 @@ export const schedulerFlagNames = ["flag-1", "flag-2", "flag-3"] as const;
 export type SchedulerFlag = (typeof schedulerFlagNames)[number];
 
 /** What the flags mean to the schedulers that hash the client, `sh` and `mh`; the others take none. */
-export const hashFlags = {
+export const hashFlags: Readonly<Record<"fallback" | "port", SchedulerFlag>> = {
   /** ipvsadm's `sh-fallback` and `mh-fallback`: where the chosen server has weight 0, take another one, do not refuse. */
   fallback: "flag-1",
   /** ipvsadm's `sh-port` and `mh-port`: hash the client's port along with its address. */
   port: "flag-2",
-} as const satisfies Readonly<Record<string, SchedulerFlag>>;
+};
 
 /** Makes a client stay with the real server of its first connection. */
 export interface Persistence {
