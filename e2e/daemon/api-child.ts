@@ -115,8 +115,8 @@ export class ApiChild {
   async watched(...resources: readonly string[]): Promise<void> {
     await eventually(`a watch of ${resources}`, async () => {
       const { body } = await this.#request("GET", "/__faults", undefined, [200]);
-      const { watches } = JSON.parse(body) as { readonly watches: readonly string[] };
-      return resources.every((resource) => watches.includes(resource));
+      const { streams } = JSON.parse(body) as { readonly streams: readonly string[] };
+      return resources.every((resource) => streams.includes(resource));
     });
   }
 

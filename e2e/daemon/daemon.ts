@@ -108,9 +108,9 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  /** Resolves when every family has had a sync of some change after the mark. */
-  async synced(since: LogMark): Promise<void> {
-    const families = this.log.find("Serving an IP family").map(({ ipFamily }) => ipFamily);
+  /** Resolves when every family, or those named, have had a sync of some change after the mark. */
+  async synced(since: LogMark, some?: readonly string[]): Promise<void> {
+    const families = some ?? this.log.find("Serving an IP family").map(({ ipFamily }) => ipFamily);
     await this.#whileAlive("a sync of the change", () => {
       const done = this.log
         .find("SyncProxyRules complete", since)

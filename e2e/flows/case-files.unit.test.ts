@@ -2,6 +2,7 @@
  * @module
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { ScratchFolder } from "../harness/scratch.ts";
 import { proxyConfiguration, readCaseFile, writeManifests } from "./case-files.ts";
@@ -43,5 +44,7 @@ test("proxyConfiguration() says in the mode's own section what the case asks for
 });
 
 test("readCaseFile() refuses a file without cases", () => {
-  expect(() => readCaseFile(new URL("../../package.json", import.meta.url).pathname)).toThrow(SyntaxError);
+  expect(() => readCaseFile(fileURLToPath(new URL("../../package.json", import.meta.url)))).toThrow(
+    SyntaxError,
+  );
 });

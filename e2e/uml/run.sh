@@ -50,6 +50,8 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The guest's command line is split at blanks, which the path of this folder may have; the job's has none.
+cp "$here/init.sh" "$job/init.sh"
 {
   printf 'cd %q || exit\n' "$PWD"
   printf '%q ' "$@"
@@ -59,7 +61,7 @@ trap 'exit 143' TERM
 # is this script's standard output. As a background child of a script, `setsid` need not fork, so $! is the guest kernel
 # and leads its session.
 setsid linux.uml mem="$memory" \
-  root=/dev/root rootfstype=hostfs rootflags=/ rw init="$here/init.sh" umljob="$job" \
+  root=/dev/root rootfstype=hostfs rootflags=/ rw init="$job/init.sh" umljob="$job" \
   uml_dir="$job/" umid=guest con=null con0=null,fd:3 ssl=null ssl0=null,fd:1 console=ttyS0 \
   </dev/null 3>&1 >"$job/kernel.log" 2>&1 &
 guest=$!

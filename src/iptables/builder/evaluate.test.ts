@@ -1,3 +1,6 @@
+/**
+ * @module
+ */
 import { expect, test } from "vitest";
 import { sourceEqualsDestination } from "./bpf.ts";
 import {

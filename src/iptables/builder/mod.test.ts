@@ -5,6 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const folder = new URL("./", import.meta.url);
@@ -14,7 +15,7 @@ test("README.md shows example.ts and what it prints", () => {
   const readme = read("README.md");
   const program = read("example.ts").replace(/^\/\*\*.*? \*\/\n/s, "");
   expect(readme).toContain(`\`\`\`ts\n${program}\`\`\`\n`);
-  const printed = execFileSync(process.execPath, [new URL("example.ts", folder).pathname], {
+  const printed = execFileSync(process.execPath, [fileURLToPath(new URL("example.ts", folder))], {
     encoding: "utf8",
   });
   expect(readme).toContain(`\`\`\`\n${printed}\`\`\`\n`);

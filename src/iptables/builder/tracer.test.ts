@@ -1,3 +1,6 @@
+/**
+ * @module
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

@@ -3,15 +3,20 @@
  *
  * @module
  */
+import { describe, test } from "vitest";
 import { FakeIpvs } from "./testing.ts";
-import { testIpvsContract } from "./testing-contract.ts";
+import { ipvsContract, type KernelUnderTest, keepContract } from "./testing-contract.ts";
 
 const fake = new FakeIpvs();
 
-testIpvsContract("fake IPVS", {
+const kernel: KernelUnderTest = {
   open: () => fake.open(),
   connect: async (to) => {
     const connection = fake.connect(to);
     return connection && { close: async () => connection.close() };
   },
+};
+
+describe("fake IPVS", () => {
+  test.each(ipvsContract)("$name", (contractCase) => keepContract(kernel, contractCase));
 });
