@@ -39,6 +39,9 @@ type RunStartup = Extract<Startup, { action: "run" }>;
 /** Without any request a full sync happens this long after the last one. */
 const fullSyncPeriodMs = 3_600_000;
 
+/** How long a running sync may take to end; less than the 30 s that Kubernetes gives a pod. */
+const closeMs = 25_000;
+
 /** Runs until the signal aborts, or with `--once` until every family is synced. @returns the exit status */
 export async function run(startup: RunStartup, logging: Logging, signal: AbortSignal): Promise<number> {
   const daemon = new Daemon(startup, logging, signal);
@@ -108,7 +111,7 @@ class Daemon {
     } finally {
       this.#stop.abort();
       await started.catch(() => {});
-      await this.#close();
+      await this.#closeInTime();
     }
   }
 
@@ -287,6 +290,18 @@ class Daemon {
     if (this.#startup.process.once) {
       this.#done.reject(new CommandError(1, `Cannot sync ${family}: ${errorText(error)}`, { cause: error }));
     }
+  }
+
+  /** A kernel that does not answer must not keep the process from ending: what it was told stays with it. */
+  async #closeInTime(): Promise<void> {
+    let cancel = (): void => {};
+    const late = new Promise<"late">((resolve) => {
+      cancel = systemClock.after(closeMs, () => resolve("late"));
+    });
+    if ((await Promise.race([this.#close(), late])) === "late") {
+      this.#log.error("The running sync does not end: leaving it", { afterMs: closeMs });
+    }
+    cancel();
   }
 
   async #close(): Promise<void> {
