@@ -7,6 +7,10 @@
  */
 import { main } from "./cli/main.ts";
 
+/** How long what is still open may keep the process from ending, in milliseconds. */
+const lingerMs = 2_000;
+
 void main(process.argv.slice(2)).then((status) => {
   process.exitCode = status;
+  setTimeout(() => process.exit(), lingerMs).unref();
 });

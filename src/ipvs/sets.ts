@@ -10,8 +10,49 @@ import type { SetDefinition } from "../netlink/ipset.ts";
 import type { SetType } from "../netlink/ipset-entry.ts";
 import type { Family } from "../proxier/address.ts";
 
-/** What a set is for, as this program calls it. */
-export type SetRole = keyof typeof setTable;
+/** What each set is for, as this program calls it, in the order in which sets are created. */
+export const setRoles = [
+  "loopBack",
+  "clusterIP",
+  "externalIP",
+  "externalIPLocal",
+  "loadBalancer",
+  "loadBalancerLocal",
+  "restricted",
+  "allowedRange",
+  "allowedAddress",
+  "nodePortTCP",
+  "nodePortLocalTCP",
+  "nodePortUDP",
+  "nodePortLocalUDP",
+  "nodePortSCTP",
+  "nodePortLocalSCTP",
+  "healthCheck",
+  "boundAddress",
+  "clusterIPMasquerade",
+  "clusterIPReject",
+  "clusterIPDrop",
+  "externalReject",
+  "externalDrop",
+  "nodePortRejectTCP",
+  "nodePortRejectUDP",
+  "nodePortDropTCP",
+  "nodePortDropUDP",
+  "nodeAddress",
+  "mark",
+  "draining",
+] as const;
+
+/** One of {@link setRoles}. */
+export type SetRole = (typeof setRoles)[number];
+
+interface SetRow {
+  /** In IPv4. */
+  readonly name: string;
+  readonly type: SetType;
+  /** Of the rules that look at it: kube-proxy's, or none. */
+  readonly comment: string;
+}
 
 /** Longest name of a set that the kernel takes. */
 const longestName = 31;
@@ -19,8 +60,7 @@ const longestName = 31;
 /** Entries that a set may have. It grows as they come; kube-proxy's sets end at the kernel's default of 65536. */
 export const maximumElements: number = 1_048_576;
 
-/** Every set: name in IPv4, type, and, for kube-proxy's, the comment of its rules. */
-const setTable = {
+const setTable: Readonly<Record<SetRole, SetRow>> = {
   loopBack: {
     name: "KUBE-LOOP-BACK",
     type: "hash:ip,port,ip",
@@ -89,12 +129,12 @@ const setTable = {
   nodePortSCTP: {
     name: "KUBE-NODE-PORT-SCTP-HASH",
     type: "hash:ip,port",
-    comment: "Kubernetes nodeport SCTP port for masquerade purpose with type 'hash ip:port'",
+    comment: "Kubernetes nodeport SCTP port for masquerade purpose with type hash ip:port",
   },
   nodePortLocalSCTP: {
     name: "KUBE-NODE-PORT-LOCAL-SCTP-HASH",
     type: "hash:ip,port",
-    comment: "Kubernetes nodeport SCTP port with externalTrafficPolicy=local with type 'hash ip:port'",
+    comment: "Kubernetes nodeport SCTP port with externalTrafficPolicy=local with type hash ip:port",
   },
   healthCheck: {
     name: "KUBE-HEALTH-CHECK-NODE-PORT",
@@ -125,10 +165,7 @@ const setTable = {
   mark: { name: "KUBE-SLUICE-MARK", type: "hash:ip,port", comment: "" },
   /** Destinations of virtual servers that only finish what they have begun. */
   draining: { name: "KUBE-SLUICE-DRAINING", type: "hash:ip,port", comment: "" },
-} as const satisfies Readonly<Record<string, { name: string; type: SetType; comment: string }>>;
-
-/** All roles, in the order in which sets are created. */
-export const setRoles: readonly SetRole[] = Object.keys(setTable) as SetRole[];
+};
 
 /** The set's name in a family: kube-proxy's way, cut where it would be too long. */
 export function setName(role: SetRole, family: Family): string {

@@ -87,7 +87,7 @@ function readPorts({ root, problems }: Identity, pool: StringPool): readonly Sli
       ports.push({ name: name === undefined ? undefined : pool.text(name), protocol, port });
     }
   }
-  return ports;
+  return compact(ports);
 }
 
 function readEndpoints({ root, problems }: Identity, pool: StringPool): readonly SliceEndpointObject[] {
@@ -117,7 +117,12 @@ function readEndpoints({ root, problems }: Identity, pool: StringPool): readonly
       nodeHints: pool.list(hintNames(hints, "forNodes", isSubdomain)),
     });
   }
-  return endpoints;
+  return compact(endpoints);
+}
+
+/** A list that grew keeps room for 16 more items or so. A copy does not, and lists of slices are kept for long. */
+function compact<T>(list: readonly T[]): readonly T[] {
+  return list.slice();
 }
 
 function isNodeName(text: string): boolean {

@@ -6,9 +6,9 @@
  *
  * @module
  */
-// biome-ignore lint/performance/noBarrelFile: the package's public surface
 export type { NetlinkConnection, NetlinkOutcome, NetlinkRequest } from "../../netlink/connection.ts";
 export type { IpFamily } from "../../netlink/ip-address.ts";
+// biome-ignore lint/performance/noBarrelFile: the package's public surface
 export { isKernelError, KernelError, type KernelErrorCode } from "../../netlink/kernel-error.ts";
 export { IpvsClient } from "./client.ts";
 export {
