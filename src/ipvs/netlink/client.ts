@@ -16,7 +16,7 @@ import {
   transactOne,
 } from "../../netlink/connection.ts";
 import { findFamily } from "../../netlink/generic.ts";
-import { isKernelError, KernelError } from "../../netlink/kernel-error.ts";
+import { errnos, isKernelError, KernelError } from "../../netlink/kernel-error.ts";
 import type { NetlinkMessage } from "../../netlink/message.ts";
 import { decodeInfo, type IpvsInfo } from "./info.ts";
 import type { ObservedRealServer, RealServer, RealServerKey } from "./real-server.ts";
@@ -53,15 +53,14 @@ import {
   type IpvsCommand,
   type IpvsFamily,
   type IpvsRequest,
-  ipvsErrnos,
   ipvsRequest,
 } from "./wire.ts";
 
 /** Virtual servers whose real servers are read between two turns of the event loop: 2 ms of work. */
 const dumpsPerTurn = 50;
 
-/** IPVS has no other use for this number in answer to a dump: the family's number is no longer its own. */
-const dumpCodes = { [ipvsErrnos.ENOENT]: "unsupported" } as const;
+/** IPVS itself never answers a request to read by this number: the family's number is no longer its own. */
+const readCodes = { [errnos.ENOENT]: "unsupported" } as const;
 
 /** A conversation with IPVS. It owns its connection and closes it with itself. */
 export class IpvsClient implements Disposable {
@@ -114,7 +113,7 @@ export class IpvsClient implements Disposable {
 
   /** All virtual servers, in the kernel's order, which is none. */
   listVirtualServers(options: StatisticsOption = {}): Promise<readonly ObservedVirtualServer[]> {
-    const command = { operation: "list virtual servers", command: commands.getService, codes: dumpCodes };
+    const command = { operation: "list virtual servers", command: commands.getService };
     return this.#collect(command, undefined, (message) => decodeVirtualServer(message, options));
   }
 
@@ -128,8 +127,7 @@ export class IpvsClient implements Disposable {
       command: commands.getService,
     };
     try {
-      const request = ipvsRequest(this.family, command, (writer) => writeVirtualServerKey(writer, key));
-      return this.#ask(request, (message) => decodeVirtualServer(message, options));
+      return this.#ask(command, key, (message) => decodeVirtualServer(message, options));
     } catch (error) {
       if (isKernelError(error, "not-found")) return undefined;
       throw error;
@@ -145,7 +143,6 @@ export class IpvsClient implements Disposable {
     const command = {
       operation: `list the real servers of virtual server ${virtualServerName(key)}`,
       command: commands.getDestination,
-      codes: dumpCodes,
     };
     return this.#collect(command, key, (message) => decodeRealServer(message, family, options));
   }
@@ -197,13 +194,13 @@ export class IpvsClient implements Disposable {
   /** Version and table size. */
   getInfo(): IpvsInfo {
     const command = { operation: "read the version of IPVS", command: commands.getInfo };
-    return this.#ask(ipvsRequest(this.family, command), decodeInfo);
+    return this.#ask(command, undefined, decodeInfo);
   }
 
   /** The timeouts of silent connections. */
   getTimeouts(): Timeouts {
     const command = { operation: "read the timeouts of IPVS", command: commands.getConfig };
-    return this.#ask(ipvsRequest(this.family, command), decodeTimeouts);
+    return this.#ask(command, undefined, decodeTimeouts);
   }
 
   /** Sets timeouts; those that are 0 or absent stay as they are. */
@@ -226,7 +223,7 @@ export class IpvsClient implements Disposable {
 
   /** The sync daemons that run: none, one, or one of each role. */
   listDaemons(): Promise<readonly SyncDaemon[]> {
-    const command = { operation: "list sync daemons", command: commands.getDaemon, codes: dumpCodes };
+    const command = { operation: "list sync daemons", command: commands.getDaemon };
     return this.#collect(command, undefined, decodeDaemon);
   }
 
@@ -256,13 +253,17 @@ export class IpvsClient implements Disposable {
     if (outcome?.error !== undefined) throw outcome.error;
   }
 
-  /** Sends a request that is answered by one message. */
-  #ask<Answer>(request: IpvsRequest, decode: (message: NetlinkMessage) => Answer | undefined): Answer {
-    for (const message of transactOne(this.#connection, request)) {
+  /** Sends a request to read that is answered by one message. */
+  #ask<Answer>(
+    command: IpvsCommand,
+    key: VirtualServerKey | undefined,
+    decode: (message: NetlinkMessage) => Answer | undefined,
+  ): Answer {
+    for (const message of transactOne(this.#connection, this.#readRequest(command, key))) {
       const answer = decode(message);
       if (answer !== undefined) return answer;
     }
-    throw new KernelError("truncated", request.operation, { detail: "the answer is empty" });
+    throw new KernelError("truncated", command.operation, { detail: "the answer is empty" });
   }
 
   #collect<Entry>(
@@ -270,10 +271,13 @@ export class IpvsClient implements Disposable {
     key: VirtualServerKey | undefined,
     decode: (message: NetlinkMessage) => Entry | undefined,
   ): Promise<readonly Entry[]> {
-    const request = ipvsRequest(this.family, command, (writer) => {
+    return collectDump(this.#connection, this.#readRequest(command, key), decode);
+  }
+
+  #readRequest(command: IpvsCommand, key: VirtualServerKey | undefined): IpvsRequest {
+    return ipvsRequest(this.family, { ...command, codes: readCodes }, (writer) => {
       if (key !== undefined) writeVirtualServerKey(writer, key);
     });
-    return collectDump(this.#connection, request, decode);
   }
 }
 

@@ -2,7 +2,7 @@
  * `kube-sluice/ipvsadm-netlink`: the kernel's load balancer, IPVS, without ipvsadm. See README.md beside this file.
  *
  * Virtual servers and real servers as values, a client that reads and changes them over netlink, hundreds to a
- * datagram, and the text form of ipvsadm(8). Needs nothing but Node.js and the kernel; nothing knows of Kubernetes.
+ * datagram, and the text form of ipvsadm(8). Nothing here starts a program, and nothing knows of Kubernetes.
  *
  * @module
  */

@@ -17,7 +17,7 @@
  *
  * @module
  */
-import type { ErrnoCodes } from "../../netlink/kernel-error.ts";
+import { type ErrnoCodes, errnos } from "../../netlink/kernel-error.ts";
 import { type RealServer, type RealServerKey, realServerName } from "./real-server.ts";
 import { writeRealServer, writeRealServerKey } from "./real-server-codec.ts";
 import { type SyncDaemon, type SyncRole, writeDaemon, writeDaemonRole } from "./sync-daemon.ts";
@@ -29,7 +29,7 @@ import {
   virtualServerName,
 } from "./virtual-server.ts";
 import { writeVirtualServer, writeVirtualServerKey } from "./virtual-server-codec.ts";
-import { commands, type IpvsFamily, type IpvsRequest, ipvsErrnos, ipvsRequest } from "./wire.ts";
+import { commands, type IpvsFamily, type IpvsRequest, ipvsRequest } from "./wire.ts";
 
 /** Whether "already so" is a success. */
 export interface ToleranceOption {
@@ -38,7 +38,7 @@ export interface ToleranceOption {
 }
 
 /** A virtual server itself is reported by ESRCH, so ENOENT can only be one of its two modules. */
-const moduleCodes: ErrnoCodes = { [ipvsErrnos.ENOENT]: "unsupported" };
+const moduleCodes: ErrnoCodes = { [errnos.ENOENT]: "unsupported" };
 
 /** Adds a virtual server; the module of its scheduler is loaded if need be. */
 export function addVirtualServerRequest(

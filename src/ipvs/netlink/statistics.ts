@@ -44,17 +44,6 @@ export interface StatisticsOption {
  */
 export const statisticsAttribute = { firstTotal: 1, firstRate: 6, padding: 11 } as const;
 
-const noTraffic: Traffic = {
-  connections: 0n,
-  incomingPackets: 0n,
-  outgoingPackets: 0n,
-  incomingBytes: 0n,
-  outgoingBytes: 0n,
-};
-
-/** What is reported where nothing was counted. */
-export const noStatistics: Statistics = { totals: noTraffic, rates: noTraffic };
-
 /** Reads the numbers inside either form. */
 export function readStatistics(reader: AttributeReader): Statistics {
   const numbers: bigint[] = new Array(statisticsAttribute.padding).fill(0n);

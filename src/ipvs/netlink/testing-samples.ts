@@ -28,7 +28,7 @@ export const sampleTable: readonly TableEntry[] = [
         lowerThreshold: 50,
       },
       { address: "198.51.100.3", port: 80, forwarding: "direct", weight: 2_147_483_647 },
-      { address: "198.51.100.4", port: 80, forwarding: "tunnel", weight: 3, upperThreshold: 4_294_967_295 },
+      { address: "198.51.100.4", port: 80, forwarding: "tunnel", weight: 3, upperThreshold: 2_147_483_647 },
     ],
   },
   {

@@ -3,7 +3,8 @@
  *
  * It stores the attributes that it is given and answers as the kernel does where that was seen (see the contract
  * suite); it decides nothing but to which real server a connection goes. It reads and writes attributes by itself, so
- * that a mistake of the codecs is not made twice.
+ * that a mistake of the codecs is not made twice. Unlike the kernel it forgets a real server that is deleted while
+ * connections refer to it.
  *
  * @module
  */
@@ -207,9 +208,10 @@ export class FakeIpvs {
   /** Commands that name a service, in the kernel's order of checks. */
   #changeService(command: number, given: Given): Answer {
     const attributes = given.service;
+    if (attributes === undefined) return EINVAL;
     const full = command === commands.newService || command === commands.setService;
-    const name = attributes === undefined ? EINVAL : nameOfService(attributes, full);
-    if (attributes === undefined || typeof name === "number") return Number(name);
+    const name = nameOfService(attributes, full);
+    if (typeof name === "number") return name;
     const found = this.#services.get(name);
     if (command === commands.newService) {
       return found === undefined ? this.#addService(name, attributes) : EEXIST;

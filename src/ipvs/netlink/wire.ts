@@ -3,8 +3,7 @@
  *
  * Pure. What is inside a service, a destination or a daemon is the subject of the file named after it; here are only
  * the numbers that more than one file needs. "Service" and "destination" are the kernel's words for what ipvsadm(8)
- * and the rest of this folder call virtual server and real server; they appear nowhere but here and in operations'
- * attribute names.
+ * calls virtual server and real server; in this folder they stand only where the kernel's bytes are meant.
  *
  * Numbers are in host byte order except ports and the IPv4 netmask.
  *
@@ -61,9 +60,6 @@ export const messageAttribute = {
   timeoutTcpFin: 5,
   timeoutUdp: 6,
 } as const;
-
-/** The error numbers that IPVS gives a meaning of its own. */
-export const ipvsErrnos = { ENOENT: 2, ESRCH: 3, EEXIST: 17, EINVAL: 22, ERANGE: 34 } as const;
 
 /** A request to IPVS that knows which of the kernel's refusals are as good as success. */
 export interface IpvsRequest extends NetlinkRequest {

@@ -1,0 +1,48 @@
+/**
+ * ipvsadm's order, as its lists showed it.
+ *
+ * @module
+ */
+import { expect, test } from "vitest";
+import { compareRealServers, compareVirtualServers } from "./order.ts";
+import { sampleTable } from "./testing-samples.ts";
+import { type VirtualServerKey, virtualServerName } from "./virtual-server.ts";
+
+test("compareVirtualServers() orders by mark, family, protocol, address and port", () => {
+  const keys = sampleTable.map(({ server }) => server);
+  const names = keys.map(virtualServerName);
+  expect(keys.toReversed().toSorted(compareVirtualServers).map(virtualServerName)).toEqual(names);
+  const ports: readonly VirtualServerKey[] = [80, 81, 8080].map((port) => ({
+    protocol: "TCP",
+    address: "192.0.2.1",
+    port,
+  }));
+  expect(ports.toReversed().toSorted(compareVirtualServers)).toEqual(ports);
+});
+
+test("compareVirtualServers() takes addresses and marks for signed numbers", () => {
+  const keys: readonly VirtualServerKey[] = [
+    { firewallMark: 4_294_967_295, family: "IPv4" },
+    { protocol: "TCP", address: "224.0.0.1", port: 0 },
+    { protocol: "TCP", address: "0.0.0.0", port: 0 },
+    { protocol: "TCP", address: "10.96.0.10", port: 80 },
+    { protocol: "UDP", address: "10.96.0.10", port: 80 },
+    { firewallMark: 7, family: "IPv4" },
+    { firewallMark: 7, family: "IPv6" },
+  ];
+  expect(keys.toReversed().toSorted(compareVirtualServers)).toEqual(keys);
+});
+
+test("compareRealServers() orders by the words of addresses, whatever their families, and by port", () => {
+  const servers = [
+    { address: "192.168.0.1", port: 80 },
+    { address: "fc00::9", port: 80 },
+    { address: "fd00::5", port: 80 },
+    { address: "10.0.0.3", port: 80 },
+    { address: "10.0.0.9", port: 80 },
+    { address: "10.0.0.9", port: 81 },
+    { address: "2001::1", port: 80 },
+    { address: "2001::2", port: 1 },
+  ];
+  expect(servers.toReversed().toSorted(compareRealServers)).toEqual(servers);
+});
