@@ -1,0 +1,123 @@
+/**
+ * The command line as its users and other tools meet it: what is printed where, and with which exit status. Nothing here
+ * needs root or touches the machine.
+ *
+ * @module
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kubeSluice } from "./command.ts";
+
+const manifests = fileURLToPath(new URL("manifests", import.meta.url));
+const common = ["--manifests", manifests, "--hostname-override", "node1"];
+
+let scratch: string;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "kube-sluice-cli-"));
+});
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function config(text: string): string {
+  const file = join(scratch, "config.yaml");
+  writeFileSync(file, `apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n${text}`);
+  return file;
+}
+
+describe("kube-sluice refuses in one line, with status 2, touching nothing", () => {
+  test.each<[string, string[], string]>([
+    ["an unknown command", ["start"], "unknown command 'start'"],
+    ["an unknown flag", ["run", "--bogus"], "unknown flag: --bogus"],
+    ["an unknown flag without a command", ["--bogus"], "unknown flag: --bogus"],
+    ["a bad value", ["run", "--iptables-masquerade-bit=x"], "iptables-masquerade-bit"],
+    ["a file that is not there", ["run", "--config", "/no/such/file"], '"/no/such/file"'],
+    ["a mode without a backend", ["run", "--proxy-mode=nftables"], "Mode.ProxyMode"],
+    ["a folder that is not there", ["render", "--manifests", "/no/such/folder"], "/no/such/folder"],
+    ["render without manifests", ["render"], "render needs --manifests DIR"],
+    ["demo with another variant", ["demo", "--variant", "ebtables"], "--variant must be nft or legacy"],
+  ])("%s", (_, args, text) => {
+    const { status, stdout, stderr } = kubeSluice(...args);
+    expect(stderr).toContain(text);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(stdout).toBe("");
+    expect(status).toBe(2);
+  });
+
+  test("a field of the wrong type, by its path", () => {
+    const { status, stderr } = kubeSluice("run", "--config", config("iptables: {masqueradeBit: [14]}"));
+    expect(stderr).toContain("iptables.masqueradeBit");
+    expect(status).toBe(2);
+  });
+});
+
+describe("kube-sluice render", () => {
+  test("prints the restore text of the manifests, the same every time", async () => {
+    const { status, stdout, stderr } = kubeSluice("render", ...common, "--cluster-cidr=10.244.0.0/16");
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+    await expect(stdout).toMatchFileSnapshot("golden/web.iptables");
+    expect(kubeSluice("render", ...common, "--cluster-cidr=10.244.0.0/16").stdout).toBe(stdout);
+  });
+
+  test("prints both families as JSON", () => {
+    const { stdout } = kubeSluice("render", ...common, "--output=json");
+    const { mode, restore } = JSON.parse(stdout) as { mode: string; restore: Record<string, string> };
+    expect(mode).toBe("iptables");
+    expect(restore["IPv4"]).toContain("10.244.2.2:8080");
+    expect(restore["IPv6"]).toContain("*nat");
+  });
+
+  test("follows the configuration file", () => {
+    const file = config("iptables: {masqueradeBit: 7, masqueradeAll: true, localhostNodePorts: false}");
+    const { stdout } = kubeSluice("render", ...common, "--config", file);
+    expect(stdout).toContain("--set-xmark 0x80/0x80");
+    expect(stdout).toContain('! -d 127.0.0.0/8 -m comment --comment "kubernetes service nodeports;');
+  });
+
+  test("lays endpoints out as kube-proxy does when asked", () => {
+    const { stdout } = kubeSluice(
+      "render",
+      ...common,
+      "--config",
+      config("sluice: {iptables: {layout: endpoint-chains}}"),
+    );
+    expect(stdout).toMatch(/-j KUBE-SEP-[A-Z2-7]{16}/);
+    expect(stdout).not.toContain("-m bpf");
+  });
+
+  test("names what is wrong with an object and renders the rest", () => {
+    const folder = mkdtempSync(join(scratch, "manifests-"));
+    writeFileSync(join(folder, "a.yaml"), readFileSync(join(manifests, "web.yaml")));
+    writeFileSync(join(folder, "b.yaml"), "kind: [");
+    const { status, stdout, stderr } = kubeSluice(
+      "render",
+      "--manifests",
+      folder,
+      "--hostname-override=node1",
+    );
+    expect(status).toBe(0);
+    expect(stderr).toContain("b.yaml");
+    expect(stdout).toContain("default/web:http cluster IP");
+  });
+});
+
+describe("kube-sluice", () => {
+  test("prints its version and its help", () => {
+    expect(kubeSluice("version").stdout).toMatch(/^kube-sluice \d+\.\d+\.\d+\n$/);
+    expect(kubeSluice("--version").stdout).toBe(kubeSluice("version").stdout);
+    const { status, stdout } = kubeSluice("--help");
+    expect(status).toBe(0);
+    expect(stdout).toContain("--hostname-override");
+    expect(stdout).toContain("kube-sluice render --manifests DIR");
+  });
+
+  test("writes the configuration that is in force", () => {
+    const file = join(scratch, "written.yaml");
+    expect(kubeSluice("--write-config-to", file, "--cluster-cidr=10.0.0.0/8").status).toBe(0);
+    expect(readFileSync(file, "utf8")).toContain("clusterCIDR: 10.0.0.0/8");
+  });
+});
