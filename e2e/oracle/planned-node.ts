@@ -26,19 +26,24 @@ import { type Edit, keyText } from "../model/edits.ts";
 export class PlannedNode {
   readonly #state: ClusterState = new ClusterState();
   readonly #planned: PlannedFamily;
-  readonly #localAddresses: readonly Address[];
+  #localAddresses: readonly Address[];
   #node: Node;
 
   constructor(cluster: Pick<Cluster, "node" | "config">) {
     const { node, config } = cluster;
     this.#node = node;
-    this.#localAddresses = node.localIPs.flatMap((text) => parseAddress(text) ?? []);
+    this.#localAddresses = addressesIn(node.localIPs);
     this.#state.setNode(nodeObject(node));
     this.#planned = planFamily(proxyConfig(cluster), node.name, this.#state, config.ipFamily);
   }
 
   get plan(): Plan {
     return this.#planned.planner.plan;
+  }
+
+  /** Other addresses are on the interfaces; the next {@link take} sees them. */
+  setLocalIPs(localIPs: readonly string[]): void {
+    this.#localAddresses = addressesIn(localIPs);
   }
 
   /** Folds in what was told, as at the start of a sync. */
@@ -113,6 +118,10 @@ function nodeObject({ name, zone, ips, podCIDRs }: Node): NodeObject {
       status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
     }).object,
   );
+}
+
+function addressesIn(texts: readonly string[]): readonly Address[] {
+  return texts.flatMap((text) => parseAddress(text) ?? []);
 }
 
 /** No object of the tests is so broken that nothing of it can be used. */

@@ -7,9 +7,12 @@
  * @module
  */
 import { AffinityKeeper } from "../../src/iptables/affinity-keeper.ts";
+import { affinitySetName } from "../../src/iptables/affinity-sets.ts";
 import type { AffinityStore } from "../../src/iptables/affinity-store.ts";
 import { IptablesBackend } from "../../src/iptables/backend.ts";
 import { createTracer, parseSave } from "../../src/iptables/builder/mod.ts";
+import { endpointChainName } from "../../src/iptables/chain-names.ts";
+import { isRestoreError } from "../../src/iptables/restore-error.ts";
 import type { AffinityMechanism, Layout } from "../../src/iptables/settings.ts";
 import { FakeKernel } from "../../src/iptables/testing.ts";
 import type { SyncReport } from "../../src/proxier/backend.ts";
@@ -33,20 +36,26 @@ export const writings: readonly Writing[] = (["lean", "endpoint-chains"] as cons
 /** Sets in memory, and lists as full as a test wants them. */
 class FakeAffinityStore implements AffinityStore {
   readonly recentLimit = 100;
+  readonly setLimit = 65_536;
   readonly hasSets = true;
   readonly #sets = new Set<string>();
   isCrowded: (list: string) => boolean = () => false;
+
+  get sets(): readonly string[] {
+    return [...this.#sets].sort();
+  }
 
   ensure(sets: Parameters<AffinityStore["ensure"]>[0]): void {
     for (const { name } of sets) this.#sets.add(name);
   }
 
   list(): Promise<readonly string[]> {
-    return Promise.resolve([...this.#sets]);
+    return Promise.resolve(this.sets);
   }
 
-  destroy(names: readonly string[]): void {
+  destroy(names: readonly string[]): readonly string[] {
     for (const name of names) this.#sets.delete(name);
+    return [];
   }
 
   countRecent(list: string): number {
@@ -72,15 +81,16 @@ export class ProgrammedKernel {
     return this.#backend.sync(plan, change);
   }
 
-  /** A sync that dies before anything is written. Resolves with whether there was anything to die of. */
-  async failToSync(plan: Plan, change: PlanChange): Promise<boolean> {
+  /** A sync whose write fails; one that has nothing to write succeeds all the same. */
+  async failToSync(plan: Plan, change: PlanChange): Promise<void> {
     this.#kernel.failures = 1;
-    const died = await this.#backend.sync(plan, change).then(
-      () => false,
-      () => true,
-    );
-    this.#kernel.failures = 0;
-    return died;
+    try {
+      await this.#backend.sync(plan, change);
+    } catch (error) {
+      if (!isRestoreError(error, "died")) throw error;
+    } finally {
+      this.#kernel.failures = 0;
+    }
   }
 
   /** The program ends and starts again. The new one knows nothing but what it reads from the kernel. */
@@ -99,6 +109,23 @@ export class ProgrammedKernel {
   /** All tables, as iptables-save prints them. */
   save(): string {
     return this.#kernel.save();
+  }
+
+  /** ipsets that rules name and that are not there, for which a real kernel would refuse the rules. */
+  missingSets(): readonly string[] {
+    const named = [...this.save().matchAll(/ --(?:match|add)-set (\S+) /g)].map(([, name = ""]) => name);
+    return named.filter((name) => !this.#store.sets.includes(name));
+  }
+
+  /** ipsets that are there and are no endpoint's that `plan` has. */
+  leftoverSets({ node, services }: Plan): readonly string[] {
+    const sticky = [...services.values()].flatMap(({ ports }) => ports).filter((port) => port.affinity);
+    const wanted = sticky.flatMap(({ displayName, protocol, cluster, local }) =>
+      [...cluster, ...local].map(({ target }) =>
+        affinitySetName(node.family, endpointChainName(displayName, protocol, target)),
+      ),
+    );
+    return this.#store.sets.filter((name) => !wanted.includes(name));
   }
 
   #startBackend(plan: Plan): IptablesBackend {

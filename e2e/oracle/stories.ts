@@ -23,6 +23,8 @@ export type Road = "changes" | "everything" | "fails first" | "restarts first" |
 /** Some events, then a sync. */
 export interface Step {
   readonly edits: readonly Edit[];
+  /** The addresses on the node's interfaces from now on; undefined: as before. Nobody is told, but every sync looks. */
+  readonly localIPs: readonly string[] | undefined;
   readonly road: Road;
 }
 
@@ -31,12 +33,17 @@ export interface Story {
   readonly start: Pick<Cluster, "node" | "config">;
   readonly writing: Writing;
   readonly steps: readonly Step[];
+  /**
+   * Whether Services also use node ports as their ports. Then the address of one Service can be the node's, with the node
+   * port of another one, and where neither has anywhere to send a packet it is open which of them refuses it.
+   */
+  readonly overlappingPorts: boolean;
   /** Tried after every step; see `packetIn` of the model. */
   readonly choices: readonly PacketChoice[];
 }
 
 /** Packets that are tried after each step. */
-export const packetsPerStep = 24;
+const packetsPerStep = 24;
 
 const roads: fc.Arbitrary<Road> = fc.oneof(
   { weight: 5, arbitrary: fc.constant("changes" as const) },
@@ -52,6 +59,14 @@ const anyWriting: fc.Arbitrary<Writing> = fc.record({
   affinity: fc.constantFrom("auto", "recent", "set"),
   dispatchLimit: fc.constantFrom(1, 2, 3, 16),
 });
+
+/** What the interfaces of a node may have: always its primary addresses, which the Node object names. */
+const localIPs: fc.Arbitrary<readonly string[]> = fc
+  .subarray(Object.values(ADDRESSES).flatMap(({ node, maybeOnNode }) => [...node.slice(1), ...maybeOnNode]))
+  .map((more) => [
+    ...Object.values(ADDRESSES).flatMap(({ node, loopback }) => [loopback, ...node.slice(0, 1)]),
+    ...more,
+  ]);
 
 /** A slice of sound endpoints, so that more of the packets reach somebody. Its Service is chosen later. */
 function soundSlices(family: Family): fc.Arbitrary<Omit<EndpointSliceObject, "metadata">> {
@@ -87,35 +102,39 @@ function sliceEvents(
 }
 
 /** Any story. */
-export const stories: fc.Arbitrary<Story> = clusters().chain((cluster) =>
-  fc
+export const stories: fc.Arbitrary<Story> = fc
+  .constantFrom(false, false, true)
+  .chain((overlappingPorts) =>
+    clusters({ overlappingPorts }).chain((cluster) => storiesFrom(cluster, overlappingPorts)),
+  );
+
+function storiesFrom(cluster: Cluster, overlappingPorts: boolean): fc.Arbitrary<Story> {
+  const { node, config, services } = cluster;
+  const upserts = upsertsOf(cluster);
+  const order = fc.shuffledSubarray([...upserts.keys()], { minLength: upserts.length });
+  const laterStep: fc.Arbitrary<Step> = fc.record({
+    edits: edits(6, { overlappingPorts }),
+    localIPs: fc.option(localIPs, { nil: undefined }),
+    road: roads,
+  });
+  return fc
     .record({
       writing: anyWriting,
-      slices: fc.array(soundSlices(cluster.config.ipFamily), { maxLength: 6, size: "max" }),
-      order: fc.shuffledSubarray(
-        upsertsOf(cluster).map((_, index) => index),
-        {
-          minLength: upsertsOf(cluster).length,
-        },
-      ),
-      later: fc.array(fc.record({ edits: edits(6), road: roads }), { maxLength: 4, size: "max" }),
+      slices: fc.array(soundSlices(config.ipFamily), { maxLength: 6, size: "max" }),
+      order,
+      later: fc.array(laterStep, { maxLength: 4, size: "max" }),
       choices: fc.array(packetChoices(), { minLength: packetsPerStep, maxLength: packetsPerStep }),
     })
-    .map(({ writing, slices, order, later, choices }): Story => {
-      const upserts = upsertsOf(cluster);
-      const first = [
-        ...sliceEvents(cluster.services, slices),
-        ...order.flatMap((index) => upserts[index] ?? []),
-      ];
-      const steps = [{ edits: first, road: "changes" } as const, ...later];
-      return {
-        start: { node: cluster.node, config: cluster.config },
-        writing,
-        steps: steps.map((step) => ({ ...step, edits: step.edits.map(asStored) })),
-        choices,
+    .map(({ slices, order: places, later, ...rest }): Story => {
+      const first: Step = {
+        edits: [...sliceEvents(services, slices), ...places.flatMap((place) => upserts[place] ?? [])],
+        localIPs: undefined,
+        road: "changes",
       };
-    }),
-);
+      const steps = [first, ...later].map((step) => ({ ...step, edits: step.edits.map(asStored) }));
+      return { start: { node, config }, overlappingPorts, steps, ...rest };
+    });
+}
 
 /**
  * An event with what the API server would have made sure of: no two ports of a Service have the same number and protocol,

@@ -28,6 +28,10 @@ import { type Step, type Story, stories } from "./stories.ts";
 const usualRuns = 1500;
 const runs = runsOf(usualRuns);
 
+function isRefusal(fate: Fate): boolean {
+  return fate === "drop" || fate === "reject";
+}
+
 /** A cluster and the product on its node, side by side. */
 class Stage {
   readonly #node: PlannedNode;
@@ -44,11 +48,11 @@ class Stage {
     this.#kernel = new ProgrammedKernel(this.#node.plan, writing);
   }
 
-  get cluster(): Cluster {
-    return this.#cluster;
-  }
-
-  async play({ edits, road }: Step): Promise<void> {
+  async play({ edits, localIPs, road }: Step): Promise<void> {
+    if (localIPs !== undefined) {
+      this.#cluster = { ...this.#cluster, node: { ...this.#cluster.node, localIPs } };
+      this.#node.setLocalIPs(localIPs);
+    }
     for (const edit of edits) {
       this.#cluster = applyEdit(this.#cluster, edit);
       this.#node.tell(edit);
@@ -60,12 +64,14 @@ class Stage {
     if (road === "crowded first") this.#kernel.crowd();
     const report = await this.#kernel.sync(plan, road === "everything" ? road : this.#unapplied);
     expect(report.quarantined).toEqual([]);
+    expect(this.#kernel.missingSets()).toEqual([]);
+    expect(this.#kernel.leftoverSets(plan)).toEqual([]);
     this.#counted = this.#counter.apply(plan, this.#unapplied);
     this.#unapplied = this.#node.take();
   }
 
-  /** What the model says otherwise than Plan or rules. */
-  disagreements({ choices }: Story, met: (fate: Fate) => void): readonly object[] {
+  /** The packets of which Plan or rules say otherwise than the model. `met` is told what the model says of each. */
+  disagreements({ choices, overlappingPorts }: Story, met: (fate: Fate) => void): readonly object[] {
     const { plan } = this.#node;
     const { localIPs } = this.#cluster.node;
     const judge = oracle(this.#cluster);
@@ -76,11 +82,13 @@ class Stage {
       const model = fateOfVerdict(judge(packet));
       met(model);
       const found = { plan: ofPlan(packet), rules: rulesFate(rules, packet) };
-      return found.plan === model && found.rules === model ? [] : [{ packet, model, ...found }];
+      const isSame = (fate: Fate): boolean =>
+        fate === model || (overlappingPorts && isRefusal(fate) && isRefusal(model));
+      return isSame(found.plan) && isSame(found.rules) ? [] : [{ packet, model, ...found }];
     });
   }
 
-  /** What is counted wrongly. */
+  /** Fails when something is counted otherwise than the model counts it. */
   checkCounts(): void {
     const { services, config } = this.#cluster;
     const health = [...this.#node.plan.services.values()].flatMap((one) =>
