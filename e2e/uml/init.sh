@@ -6,6 +6,8 @@
 # nothing may be written to the machine's tree outside the job's folder: hence a tmpfs on /run, and the refusal to go
 # on when /dev is still the machine's.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb CI=true NO_COLOR=1
+# /tmp is the machine's, where tests sweep up after processes that they do not see running: the guest's, for instance.
+export TMPDIR=/run
 
 halt() {
   sync

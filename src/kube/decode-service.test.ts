@@ -94,9 +94,9 @@ test("decodeService() takes an absent or empty protocol for TCP", () => {
   expect(object?.ports.map((port) => port.protocol)).toEqual(["TCP", "TCP"]);
 });
 
-test("decodeService() fills clusterIP and clusterIPs from each other as the API server does", () => {
+test("decodeService() fills clusterIPs from clusterIP as the API server does, but not the other way", () => {
   expect(decodeService(service({ clusterIP: "10.0.0.1" })).object?.clusterIPs).toEqual(["10.0.0.1"]);
-  expect(decodeService(service({ clusterIPs: ["10.0.0.1"] })).object?.clusterIP).toBe("10.0.0.1");
+  expect(decodeService(service({ clusterIPs: ["10.0.0.1"] })).object?.clusterIP).toBe("");
 });
 
 test("decodeService() takes null for absent", () => {

@@ -70,8 +70,8 @@ export function decodeService(json: unknown, pool: StringPool = new StringPool()
     annotations: readAnnotations(metadata),
     proxyName: readProxyName(metadata),
     type: word("type"),
-    // The API server fills each of the two from the other; manifests need not pass through it.
-    clusterIP: clusterIP === "" ? (clusterIPs[0] ?? "") : clusterIP,
+    // The API server fills the list from the single one; manifests need not pass through it.
+    clusterIP,
     clusterIPs: clusterIPs.length === 0 && clusterIP !== "" ? pool.list([clusterIP]) : clusterIPs,
     ipFamilies: pool.list(spec.texts("ipFamilies", 2, wordLength)),
     ports: readPorts(spec, pool, () => problems.count),
