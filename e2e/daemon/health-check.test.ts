@@ -44,7 +44,8 @@ describeOnKernel("the health-check node port", NEEDS, () => {
 
   afterAll(() => cluster?.remove());
 
-  const set = (members: readonly Member[]): Promise<void> => apply(manifests, daemons, withPods(web, members));
+  const set = (members: readonly Member[]): Promise<void> =>
+    apply(manifests, daemons, withPods(web, members));
 
   function ask(ip: string, port = healthPort): Promise<HttpAnswer> {
     return requestFrom(cluster.client.namespace, { ip, port, path: "/healthz" });
@@ -119,11 +120,16 @@ describeOnKernel("the health-check node port", NEEDS, () => {
     await node1.agent.listen({ tcp: [healthPort] });
     await set(node1.pods);
     const [daemon] = daemons;
-    const line = await daemon?.log.waitFor("the complaint", ({ msg }) => msg.includes("failed to start healthcheck"));
-    expect(line?.msg).toBe(
-      `node node1 failed to start healthcheck "default/web" on port ${healthPort}: listen EADDRINUSE: address already in use 0.0.0.0:${healthPort}`,
+    const line = await daemon?.log.waitFor("the complaint", ({ msg }) =>
+      msg.includes("failed to start healthcheck"),
     );
-    expect(await cluster.client.agent.connect({ ip: node1.ip, port: 30_080 })).toMatchObject({ kind: "answered" });
+    expect(line?.msg).toContain(
+      `node node1 failed to start healthcheck "default/web" on port ${healthPort}: `,
+    );
+    expect(line?.msg).toContain("EADDRINUSE");
+    expect(await cluster.client.agent.connect({ ip: node1.ip, port: 30_080 })).toMatchObject({
+      kind: "answered",
+    });
     await node1.agent.unlisten({ tcp: [healthPort] });
     // Any sync will do.
     await set(node1.pods);
@@ -137,7 +143,10 @@ describeOnKernel("the health-check node port", NEEDS, () => {
     const doomed = nodeObject(node1);
     manifests.write(
       "a-node.json",
-      JSON.stringify({ ...doomed, spec: { taints: [{ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" }] } }),
+      JSON.stringify({
+        ...doomed,
+        spec: { taints: [{ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" }] },
+      }),
     );
     const answer = await eventually("the node to be given up", async () => {
       const one = await healthz("/healthz");

@@ -56,10 +56,16 @@ describeOnKernel("the daemon's life", NEEDS, () => {
     afterEach(() => daemon?.stop("SIGKILL"));
     afterAll(() => cluster?.remove());
 
+    /** The rules of our chains with their counts of packets, which begin anew when a chain is written. */
+    async function countersOfOurs(): Promise<readonly string[]> {
+      const rules = await savedRules(node, variant, { tables: ["nat"], counters: true });
+      return rules.split("\n").filter((line) => line.includes(" -A KUBE-"));
+    }
+
     test("a restart with nothing changed writes nothing", async () => {
       await cluster.client.agent.connect({ ip: node.ip, port: 30_080 });
       expect(await daemon.stop()).toBe(0);
-      const before = await savedRules(node, variant, { tables: ["nat"], counters: true });
+      const before = await countersOfOurs();
       daemon = await Daemon.start(node, options);
       const syncs = daemon.log.find("SyncProxyRules complete");
       expect(syncs.map(({ scope, written, removed, bytes }) => ({ scope, written, removed, bytes }))).toEqual(
@@ -68,7 +74,8 @@ describeOnKernel("the daemon's life", NEEDS, () => {
           { scope: "everything", written: 0, removed: 0, bytes: 0 },
         ],
       );
-      expect(await savedRules(node, variant, { tables: ["nat"], counters: true })).toBe(before);
+      expect(before.length).toBeGreaterThan(10);
+      expect(await countersOfOurs()).toEqual(before);
     });
 
     test("SIGTERM ends it with status 0 and leaves the rules", async () => {
@@ -87,8 +94,8 @@ describeOnKernel("the daemon's life", NEEDS, () => {
         throw new RangeError("Cannot change the endpoints: there are too few pods");
       }
       const traffic = [
-        { from: cluster.client, ip: node.ip, port: 30_080, concurrency: 2 },
-        { from: one, ip: web.clusterIP, port: 80, concurrency: 2 },
+        { sender: cluster.client, ip: node.ip, port: 30_080, concurrency: 2 },
+        { sender: one, ip: web.clusterIP, port: 80, concurrency: 2 },
       ];
       await undisturbed(traffic, async () => {
         for (let round = 0; round < 10; round++) {

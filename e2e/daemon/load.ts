@@ -9,7 +9,7 @@ import type { Host } from "../harness/host.ts";
 import { eventually } from "./eventually.ts";
 
 /** Who connects, and where to. */
-export type Traffic = LoadRequest & { readonly from: Host };
+export type Traffic = LoadRequest & { readonly sender: Host };
 
 /**
  * Runs `work` while connections are made, and expects that every one of them is answered.
@@ -22,9 +22,9 @@ export async function undisturbed(
   least = 50,
 ): Promise<void> {
   const loads = await Promise.all(
-    traffic.map(async ({ from, ...request }) => {
-      const load = await from.agent.startLoad({ pauseMilliseconds: 5, ...request });
-      return { load, name: `from ${from.name} to ${request.ip}:${request.port}` };
+    traffic.map(async ({ sender, ...request }) => {
+      const load = await sender.agent.startLoad({ pauseMilliseconds: 5, ...request });
+      return { load, name: `from ${sender.name} to ${request.ip}:${request.port}` };
     }),
   );
   try {
@@ -36,7 +36,9 @@ export async function undisturbed(
       });
     }
   } finally {
-    const reports = await Promise.all(loads.map(async ({ load, name }) => ({ name, ...(await load.stop()) })));
+    const reports = await Promise.all(
+      loads.map(async ({ load, name }) => ({ name, ...(await load.stop()) })),
+    );
     for (const { name, failures, lastFailure } of reports) {
       expect.soft(failures, `${name}: ${lastFailure}`).toEqual({});
     }

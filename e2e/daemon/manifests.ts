@@ -11,6 +11,9 @@ import { join } from "node:path";
 import type { Node } from "../harness/cluster.ts";
 import { type ApiObject, nodeObject } from "./objects.ts";
 
+/** What the marker's rules can be told by. */
+export const markerName = "sluice-test/marker";
+
 const markerAddresses = ["10.111.0.1", "fd00:10:111::1"];
 
 /** A folder of manifests. */

@@ -58,7 +58,10 @@ describeOnKernel("a rolling update", NEEDS, () => {
     afterAll(() => cluster?.remove());
 
     function slice(): ReturnType<typeof sliceOf> {
-      return sliceOf(shape, [...members].map(([pod, conditions]) => ({ pod, conditions })));
+      return sliceOf(
+        shape,
+        [...members].map(([pod, conditions]) => ({ pod, conditions })),
+      );
     }
 
     async function startPod(node: Node, name: string): Promise<Pod> {
@@ -74,18 +77,21 @@ describeOnKernel("a rolling update", NEEDS, () => {
       await Promise.all(daemons.map((daemon, index) => daemon.synced(marks[index] ?? 0, ["IPv4"])));
     }
 
+    /** By now no node sends anything there: nothing but the slice changes. */
     async function end(pod: Pod): Promise<void> {
       await pod.agent.unlisten({ tcp: [8080] });
       members.delete(pod);
-      await write();
+      await api.apply(slice());
       await pod.node.removePod(pod.name);
     }
 
     const traffic = () => [
-      { from: cluster.client, ip: virtualAddress, port: 80, concurrency: 2 },
-      ...cluster.nodes.map(({ ip }) => ({ from: cluster.client, ip, port: nodePort, concurrency: 2 })),
+      { sender: cluster.client, ip: virtualAddress, port: 80, concurrency: 2 },
+      ...cluster.nodes.map(({ ip }) => ({ sender: cluster.client, ip, port: nodePort, concurrency: 2 })),
       ...cluster.nodes.flatMap(({ pods }) =>
-        pods.filter(({ name }) => name.startsWith("pod")).map((from) => ({ from, ip: shape.clusterIP, port: 80 })),
+        pods
+          .filter(({ name }) => name.startsWith("pod"))
+          .map((sender) => ({ sender, ip: shape.clusterIP, port: 80 })),
       ),
     ];
 

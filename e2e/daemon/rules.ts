@@ -5,8 +5,11 @@
  */
 import type { Node } from "../harness/cluster.ts";
 import type { Variant } from "../harness/iptables-variant.ts";
+import { markerName } from "./manifests.ts";
 
 export type { Variant } from "../harness/iptables-variant.ts";
+
+const markerRule = new RegExp(`^.*"${markerName}:.*\\n`, "gm");
 
 const programs = ["iptables", "ip6tables"] as const;
 
@@ -18,7 +21,7 @@ export interface SaveOptions {
   readonly tables?: readonly string[];
 }
 
-/** Tables of both families, with chains and rules in the order of iptables-save. */
+/** Tables of both families, with chains and rules in the order of iptables-save, but for the rule of the marker. */
 export async function savedRules(node: Node, variant: Variant, options: SaveOptions = {}): Promise<string> {
   const { tables = ["nat", "filter"], counters = false } = options;
   const flags = counters ? ["-c"] : [];
@@ -31,7 +34,7 @@ export async function savedRules(node: Node, variant: Variant, options: SaveOpti
       }),
     ),
   );
-  return texts.join("");
+  return texts.join("").replace(markerRule, "");
 }
 
 /** Runs `iptables` on the node, with the arguments as one would type them. */

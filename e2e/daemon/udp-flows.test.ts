@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { StreamReport } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster, type Node, type Pod } from "../harness/cluster.ts";
 import type { Host } from "../harness/host.ts";
@@ -201,7 +201,10 @@ describeOnKernel("UDP clients", NEEDS, () => {
     const outside = clients.filter(({ inside }) => !inside);
     await set(objects(dnsInside, [one]));
     await silent(outside);
-    await reached(one, clients.filter(({ inside }) => inside));
+    await reached(
+      one,
+      clients.filter(({ inside }) => inside),
+    );
     await set(objects(dns, [one]));
     await reached(one);
   });

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setTimeout as wait } from "node:timers/promises";
 import type { LoadedStartup } from "../config/load-config.ts";
 import type { AffinityStore } from "../iptables/affinity-store.ts";
 import { cleanTables } from "../iptables/cleanup.ts";
@@ -11,6 +10,7 @@ import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
 import { usableFamilies } from "../iptables/setup.ts";
 import type { Variant } from "../iptables/tools.ts";
+import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
 import type { Logger } from "../operations/logger.ts";
 import { type Family, families } from "../proxier/address.ts";
@@ -75,7 +75,9 @@ async function cleanSets(family: Family): Promise<readonly string[]> {
     const names = store.hasSets ? await listSets(store) : [];
     let left = names.length > 0 ? store.destroy(names) : [];
     for (let attempt = 1; left.length > 0 && attempt < setAttempts; attempt++) {
-      await wait(setPauseMs);
+      await new Promise<void>((resolve) => {
+        systemClock.after(setPauseMs, resolve);
+      });
       left = store.destroy(left);
     }
     if (left.length > 0) {

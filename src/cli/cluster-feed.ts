@@ -21,7 +21,7 @@ export interface FeedObserver {
   onNode(node: NodeObject | undefined): void;
   /** An event of the kind arrived. `touched`: whether it makes a difference. */
   onEvent(kind: ObjectKind, touched: boolean): void;
-  /** What is wrong with an object as it was delivered; replaces what was said of it before. */
+  /** All that is wrong with an object as it was delivered; replaces what was said of it before. */
   onProblems(reporter: string, problems: readonly Problem[]): void;
   onLog(level: LogLevel, message: string, fields: LogFields): void;
 }
@@ -30,7 +30,9 @@ export interface FeedObserver {
 export class ClusterFeed implements SourceHandler {
   readonly #state: ClusterState;
   readonly #observer: FeedObserver;
-  readonly #problems = new Map<string, Problem[]>();
+  readonly #problems = new Map<string, readonly Problem[]>();
+  /** Whose problems have changed and are told of once the source has said all that it has to say of the object. */
+  readonly #untold = new Set<string>();
   readonly #waiting = new Set<ObjectKind>(["Service", "EndpointSlice", "Node"]);
   #proxiers: readonly Proxier[] = [];
 
@@ -105,10 +107,8 @@ export class ClusterFeed implements SourceHandler {
 
   problem(problem: Problem): void {
     const reporter = `${problem.kind} ${problem.object}`;
-    const known = this.#problems.get(reporter) ?? [];
-    known.push(problem);
-    this.#problems.set(reporter, known);
-    this.#observer.onProblems(reporter, known);
+    this.#problems.set(reporter, [...(this.#problems.get(reporter) ?? []), problem]);
+    this.#tellSoon(reporter);
   }
 
   cleared(kind: Problem["kind"], object: string): void {
@@ -133,8 +133,23 @@ export class ClusterFeed implements SourceHandler {
 
   #forgetProblems(reporter: string): void {
     if (this.#problems.delete(reporter)) {
-      this.#observer.onProblems(reporter, []);
+      this.#tellSoon(reporter);
     }
+  }
+
+  /** An object and its problems come in calls of their own, one after the other. */
+  #tellSoon(reporter: string): void {
+    if (this.#untold.size === 0) {
+      queueMicrotask(() => this.#tell());
+    }
+    this.#untold.add(reporter);
+  }
+
+  #tell(): void {
+    for (const reporter of this.#untold) {
+      this.#observer.onProblems(reporter, this.#problems.get(reporter) ?? []);
+    }
+    this.#untold.clear();
   }
 
   #touch(

@@ -74,7 +74,7 @@ async function readManifests(startup: RunStartup, folder: string, log: Logger): 
     onComplete: () => {},
     onNode: () => {},
     onEvent: () => {},
-    onProblems: (_, problems) => warn(log, problems.slice(-1)),
+    onProblems: (_, problems) => warn(log, problems),
     onLog: () => {},
   });
   const source = new ManifestSource({ folder, nodeName: startup.nodeName, once: true });

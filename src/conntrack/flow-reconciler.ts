@@ -28,10 +28,12 @@ export interface FlowReconcilerOptions {
   readonly now: () => number;
   readonly onReport: (report: FlowReport) => void;
   readonly onFailure: (family: Family, error: unknown) => void;
+  /** Flows that are collected before they are deleted; 50,000 unless given. */
+  readonly batchSize?: number;
 }
 
-/** Flows that are collected before they are deleted; about 200 bytes each. */
-const batchSize = 50_000;
+/** At about 200 bytes each. */
+const defaultBatchSize = 50_000;
 
 /** Reconciles the flows of one family. */
 export class FlowReconciler {
@@ -44,9 +46,9 @@ export class FlowReconciler {
     this.#options = options;
   }
 
-  /** Looks for flows that contradict a change. Returns at once. */
+  /** Looks for flows that contradict a change, or one that could not be looked at before. Returns at once. */
   reconcile(stale: StaleFlows): void {
-    if (stale.isEmpty) {
+    if (stale.isEmpty && this.#waiting === undefined) {
       return;
     }
     this.#wait(stale);
@@ -87,7 +89,7 @@ export class FlowReconciler {
   }
 
   async #pass(change: StaleFlows): Promise<void> {
-    const { family, open, now, onReport } = this.#options;
+    const { family, open, now, onReport, batchSize = defaultBatchSize } = this.#options;
     const startedAt = now();
     using connection = open();
     let deleted = 0;

@@ -75,15 +75,20 @@ export class StaleFlows {
     return this;
   }
 
-  /** Adds the frontends of an earlier change, except those that this one speaks of as well. */
+  /**
+   * Adds the frontends of an earlier change. Where this one speaks of the same, its word on who serves now stands, and
+   * whoever served before either of them has served.
+   */
   addOlder(older: StaleFlows): void {
     for (const [port, addresses] of older.#byAddress) {
-      this.#byAddress.set(port, new Map([...addresses, ...(this.#byAddress.get(port) ?? [])]));
+      const own = this.#byAddress.get(port) ?? new Map<string, Wanted>();
+      for (const [address, wanted] of addresses) {
+        own.set(address, merged(wanted, own.get(address)));
+      }
+      this.#byAddress.set(port, own);
     }
     for (const [port, wanted] of older.#byNodePort) {
-      if (!this.#byNodePort.has(port)) {
-        this.#byNodePort.set(port, wanted);
-      }
+      this.#byNodePort.set(port, merged(wanted, this.#byNodePort.get(port)));
     }
   }
 
@@ -149,6 +154,12 @@ export class StaleFlows {
     }
     return id;
   }
+}
+
+function merged(older: Wanted, newer: Wanted | undefined): Wanted {
+  return newer === undefined
+    ? older
+    : { serving: newer.serving, served: new Set([...older.served, ...newer.served]) };
 }
 
 function contradicts(flow: TrackedFlow, wanted: Wanted, source: string): boolean {

@@ -87,12 +87,15 @@ export class IptablesBackend implements Backend {
       change === "everything" || known === undefined
         ? await this.#everything(plan)
         : this.#changes(known, change.services);
+    // Whoever a refused change was about is suspected first.
+    const suspects = round.services;
     for (let left = maximumRounds; ; left--) {
       const outcome = await this.#write(plan, round);
       if (!("error" in outcome)) {
         return outcome;
       }
-      if (left === 0 || !(await this.#leaveOut(plan, round, outcome))) {
+      // Nobody is to blame before the kernel has been read: somebody may have flushed what the text builds on.
+      if (left === 0 || (round.full && !(await this.#leaveOut(plan, suspects, outcome)))) {
         throw outcome.error;
       }
       round = await this.#everything(plan);
@@ -200,12 +203,12 @@ export class IptablesBackend implements Backend {
   }
 
   /** Finds what was refused and leaves it out of the next round. @returns whether anything was found */
-  async #leaveOut(plan: Plan, round: Round, { error, owner }: Refusal): Promise<boolean> {
+  async #leaveOut(plan: Plan, suspects: readonly ObjectKey[], { error, owner }: Refusal): Promise<boolean> {
     if (owner?.kind === "removal") {
       this.#undeletable.add(`${owner.table} ${owner.chain}`);
       return true;
     }
-    const culprits = owner?.kind === "service" ? [owner.service] : await this.#isolate(plan, round.services);
+    const culprits = owner?.kind === "service" ? [owner.service] : await this.#isolate(plan, suspects);
     for (const service of culprits) {
       this.#setAside(plan, { service, reason: error.message });
     }

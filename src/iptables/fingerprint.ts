@@ -8,7 +8,7 @@
  * @module
  */
 
-/** Start of a fingerprint; also the fingerprint of an empty chain. */
+/** A fingerprint that lines are being added to: two halves of 32 bits. */
 export interface Fingerprint {
   high: number;
   low: number;
@@ -23,12 +23,16 @@ export function fingerprintOf(lines: Iterable<string>): number {
   return endFingerprint(state);
 }
 
-/** Begins a fingerprint that lines are added to one by one. */
+/** Begins a fingerprint: that of an empty chain. */
 export function beginFingerprint(): Fingerprint {
   return { high: 0x9e37_79b9 | 0, low: 0x85eb_ca6b | 0 };
 }
 
-/** Adds one line. Two multiplicative hashes with different odd factors, mixed with each other per line. */
+/**
+ * Adds one line. Two multiplicative hashes with different odd factors, mixed with each other per line.
+ *
+ * Every step can be undone, given the line, so that two chains that differ so far stay different while equal lines follow.
+ */
 export function addLine(state: Fingerprint, line: string): void {
   let high = state.high;
   let low = state.low;
@@ -37,8 +41,10 @@ export function addLine(state: Fingerprint, line: string): void {
     high = Math.imul(high ^ code, 0x9e37_79b1);
     low = Math.imul(low ^ code, 0x5f35_6495);
   }
-  state.high = Math.imul(high ^ (high >>> 15) ^ low, 0x2c1b_3c6d);
-  state.low = Math.imul(low ^ (low >>> 13) ^ high, 0x297a_2d39);
+  high = Math.imul(high ^ (high >>> 15), 0x2c1b_3c6d);
+  low = Math.imul(low ^ (low >>> 13) ^ high, 0x297a_2d39);
+  state.high = (high + low) | 0;
+  state.low = low;
 }
 
 /** The fingerprint as a safe integer. */

@@ -15,8 +15,8 @@ import { readKernel, restoreCommand, runIptables, type Variant } from "./tools.t
  */
 const rulesPerCommit: Readonly<Record<Variant, number>> = { nft: 3_000, legacy: Number.POSITIVE_INFINITY };
 
-/** Exit code of iptables when the lock could not be had. */
-const resourceProblem = 4;
+/** Exit code of iptables when the chain does not exist. Others tell of a lock, an option or a table that is not there. */
+const noSuchChain = 1;
 
 /** Programs the kernel of the network namespace that this process runs in. */
 export class HostKernel implements IptablesKernel {
@@ -47,7 +47,7 @@ export class HostKernel implements IptablesKernel {
 
   async hasChain(table: string, chain: string): Promise<boolean> {
     const { exitCode } = await runIptables(this.#variant, this.#family, ["-t", table, "-S", chain]);
-    return exitCode === 0 || exitCode === resourceProblem || exitCode === null;
+    return exitCode !== noSuchChain;
   }
 
   close(): Promise<void> {

@@ -35,6 +35,8 @@ export class KnownChains {
     nat: new Map(),
     filter: new Map(),
   };
+  /** Rules in all of these chains: kept, not counted, because every sync asks. */
+  readonly #rules: Record<WantedTable, number> = { nat: 0, filter: 0 };
   /** Lines of built-in chains, `table -A CHAIN …`. */
   readonly #builtIn = new Set<string>();
   #hasMangleCanary = false;
@@ -56,10 +58,12 @@ export class KnownChains {
   }
 
   set(table: WantedTable, name: string, chain: KnownChain): void {
+    this.#rules[table] += chain.rules - (this.get(table, name)?.rules ?? 0);
     this.#tables[table].set(name, chain);
   }
 
   delete(table: WantedTable, name: string): void {
+    this.#rules[table] -= this.get(table, name)?.rules ?? 0;
     this.#tables[table].delete(name);
   }
 
@@ -70,11 +74,7 @@ export class KnownChains {
 
   /** Rules in our chains of the table. */
   ruleCount(table: WantedTable): number {
-    let count = 0;
-    for (const chain of this.#tables[table].values()) {
-      count += chain.rules;
-    }
-    return count;
+    return this.#rules[table];
   }
 
   /** Whether a built-in chain has the rule, given as a rendered line. */

@@ -32,7 +32,7 @@ export interface BatchInput {
   readonly serviceChains: Iterable<WantedChain>;
   /** Everything else; called once the Services' chains have all been asked for. */
   readonly shared: () => SharedRules;
-  /** Lines for built-in chains, and whole further tables; each a rendered command. */
+  /** Commands for built-in chains, rendered. */
   readonly edits: Readonly<Record<WantedTable, readonly string[]>>;
   /** A chain to create in the mangle table. */
   readonly mangleChain: string | undefined;
@@ -40,8 +40,9 @@ export interface BatchInput {
   readonly bulk: boolean;
 }
 
-/** Rules per COMMIT of the nat table in bulk. Infinite where one COMMIT costs as much as many. */
+/** What a batch has to know of the kernel. */
 export interface BatchOptions {
+  /** Rules per COMMIT of the nat table in bulk. Infinite where one COMMIT costs as much as many. */
   readonly rulesPerCommit: number;
   /** `table chain` of chains that the kernel refused to delete: they are emptied and left. */
   readonly undeletable: ReadonlySet<string>;
@@ -108,40 +109,41 @@ export class RestoreBatch {
   *#small(input: BatchInput): Iterable<string> {
     const own = [...input.first.filter(isNat), ...input.serviceChains];
     const shared = input.shared();
-    const filterChains = [...input.first, ...shared.changed].filter((chain) => !isNat(chain));
-    const filterRemoved = shared.removed.filter((chain) => !isNat(chain));
-    const nat = (): string =>
-      this.#block(
-        "nat",
-        [...own, ...shared.changed.filter(isNat)],
-        shared.removed.filter(isNat),
-        input.edits.nat,
-      );
-    const filter = (): string => this.#block("filter", filterChains, filterRemoved, input.edits.filter);
-    const gains = input.edits.filter.length > 0 || filterChains.some((chain) => this.#gains(chain));
+    const changed = [...own, ...shared.changed.filter(isNat)];
+    const nat = (): string => this.#block("nat", changed, shared.removed.filter(isNat), input.edits.nat);
+    const filter = (): string => this.#filter(input, shared);
     this.#countMissing(input);
-    const pieces = gains ? [filter(), nat()] : [nat(), filter()];
+    const pieces = this.#filterGains(input, shared) ? [filter(), nat()] : [nat(), filter()];
     yield* nonEmpty([...pieces, this.#mangle(input.mangleChain)]);
   }
 
   *#bulk(input: BatchInput): Iterable<string> {
-    let shared: SharedRules = { changed: [], removed: [] };
-    const chains = function* (): Iterable<WantedChain> {
+    const own = function* (): Iterable<WantedChain> {
       yield* input.first.filter(isNat);
       yield* input.serviceChains;
-      shared = input.shared();
-      yield* shared.changed.filter(isNat);
     };
-    yield* this.#bulkChains(chains());
+    yield* this.#bulkChains(own());
+    const shared = input.shared();
     this.#countMissing(input);
+    const gains = this.#filterGains(input, shared);
+    yield* nonEmpty(gains ? [this.#filter(input, shared)] : []);
+    yield* this.#bulkChains(shared.changed.filter(isNat));
     yield* this.#bulkRemovals(shared.removed.filter(isNat));
-    const filterChains = [...input.first, ...shared.changed].filter((chain) => !isNat(chain));
-    const filterRemoved = shared.removed.filter((chain) => !isNat(chain));
     yield* nonEmpty([
-      this.#block("filter", filterChains, filterRemoved, input.edits.filter),
+      ...(gains ? [] : [this.#filter(input, shared)]),
       this.#block("nat", [], [], input.edits.nat),
       this.#mangle(input.mangleChain),
     ]);
+  }
+
+  #filter(input: BatchInput, shared: SharedRules): string {
+    const chains = filterChains(input, shared);
+    const removed = shared.removed.filter((chain) => !isNat(chain));
+    return this.#block("filter", chains, removed, input.edits.filter);
+  }
+
+  #filterGains(input: BatchInput, shared: SharedRules): boolean {
+    return input.edits.filter.length > 0 || filterChains(input, shared).some((chain) => this.#gains(chain));
   }
 
   /** Blocks of the nat table with at most about `rulesPerCommit` rules, in pieces. */
@@ -303,6 +305,10 @@ function serviceOwner(service: string): LineOwner {
 
 function isNat(chain: { readonly table: WantedTable }): boolean {
   return chain.table === "nat";
+}
+
+function filterChains(input: BatchInput, shared: SharedRules): readonly WantedChain[] {
+  return [...input.first, ...shared.changed].filter((chain) => !isNat(chain));
 }
 
 function nonEmpty(pieces: readonly string[]): readonly string[] {

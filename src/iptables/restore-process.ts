@@ -36,7 +36,7 @@ export class RestoreProcess {
 
   /** Process id of the running tool; undefined when none runs. For measurements. */
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#child?.alive === true ? this.#child.pid : undefined;
   }
 
   /**
@@ -49,7 +49,7 @@ export class RestoreProcess {
     const child = this.#child?.alive === true ? this.#child : new Child(this.#command);
     this.#child = child;
     this.#writes += 1;
-    const linesBefore = child.lines;
+    const linesBefore = child.beginInput();
     try {
       for (const chunk of chunks) {
         await child.send(chunk);
@@ -77,9 +77,9 @@ export class RestoreProcess {
 class Child {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly closed: Promise<void>;
-  /** Lines sent so far: the tool counts from its start. */
-  lines = 0;
   alive = true;
+  /** Lines sent so far: the tool counts from its start. */
+  #lines = 0;
   #exitCode: number | null = null;
   #startError: Error | undefined;
   #stderr = "";
@@ -112,9 +112,15 @@ class Child {
     return this.#process.pid;
   }
 
+  /** What was said so far is about earlier input. @returns the number of lines sent until now */
+  beginInput(): number {
+    this.#stderr = "";
+    return this.#lines;
+  }
+
   async send(text: string): Promise<void> {
     for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
-      this.lines += 1;
+      this.#lines += 1;
     }
     if (!this.#process.stdin.write(text)) {
       await this.#orClosed(once(this.#process.stdin, "drain"));
@@ -147,9 +153,8 @@ class Child {
   }
 
   async #orClosed(event: Promise<unknown>): Promise<void> {
-    // The losing side may reject later; its rejection is of no interest then.
-    event.catch(() => {});
-    await Promise.race([event, this.closed]);
+    // A pipe breaks (EPIPE) a moment before the end of the tool is told, and only the end has a reason.
+    await Promise.race([event.catch(() => this.closed), this.closed]);
   }
 
   #assertAlive(): void {

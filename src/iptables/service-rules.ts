@@ -41,7 +41,7 @@ export function serviceRules(
   affinity: AffinityMechanism,
 ): ServiceRules {
   const ports = service.ports.map((port) => new PortRules(port, node, settings, affinity));
-  const health = service.health === undefined ? [] : [healthEntry(service.key, service.health.port)];
+  const health = service.health === undefined ? [] : [healthEntry(service, service.health.port)];
   return {
     chains: ports.flatMap((port) => port.chains()),
     entries: [...ports.flatMap((port) => port.entries()), ...health],
@@ -272,11 +272,13 @@ function frontendKey(frontend: Frontend, protocol: Protocol): string {
   return frontend.address === undefined ? portKey(protocol, frontend.port) : addressKey(frontend.address);
 }
 
-function healthEntry(service: string, port: number): ServiceEntry {
+/** kube-proxy has this rule once per port of the Service; one is enough, and bears the name of the first. */
+function healthEntry({ key, ports }: ServicePlan, port: number): ServiceEntry {
+  const name = ports[0]?.displayName ?? key;
   return {
     dispatch: "health",
     key: portKey("TCP", port),
-    id: `${service} TCP ${port}`,
-    rule: { matches: [comment(`${service} health check node port`), dport("tcp", port)], target: accept },
+    id: `${key} TCP ${port}`,
+    rule: { matches: [comment(`${name} health check node port`), dport("tcp", port)], target: accept },
   };
 }

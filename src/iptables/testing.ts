@@ -2,8 +2,9 @@
  * A kernel in memory that takes restore text as the real one does. Imported by tests only.
  *
  * It stores what it is given and decides nothing: declarations create or empty chains, `-X` needs an empty chain that
- * nothing refers to, a jump needs its chain, a table is applied at its COMMIT or not at all. The same contract suite
- * runs against it and against the real programs.
+ * nothing refers to, a jump needs its chain, a table is applied at its COMMIT or not at all. The same suite
+ * (testing-contract.ts) runs against it and against the real programs. Stricter than these in one thing: nobody may
+ * declare a built-in chain.
  *
  * @module
  */
@@ -45,7 +46,8 @@ export class FakeKernel implements IptablesKernel {
   }
 
   hasChain(table: string, chain: string): Promise<boolean> {
-    return Promise.resolve(this.#tables.get(table)?.has(chain) ?? false);
+    const known = isBuiltIn(table, chain) || this.#tables.get(table)?.has(chain) === true;
+    return Promise.resolve(known || !isTableName(table));
   }
 
   close(): Promise<void> {
@@ -92,6 +94,9 @@ export class FakeKernel implements IptablesKernel {
       }
       if (line.startsWith("*")) {
         const name = line.slice(1);
+        if (open !== undefined || !isTableName(name)) {
+          throw new RestoreError("rejected", `line ${number}: no table can be opened as ${name}`, number);
+        }
         open = { name, chains: structuredClone(this.#table(name)) };
       } else if (open === undefined) {
         throw new RestoreError("rejected", `line ${number}: no table is open`, number);
@@ -137,22 +142,45 @@ function applyLine(table: string, chains: Chains, line: string, number: number):
   }
   const [command = "", name = ""] = line.split(" ", 2);
   const rules = chains.get(name) ?? reject(`No chain/target/match by that name: ${name}`);
-  const target = / -j ([^ ]+)/.exec(line)?.[1] ?? "";
-  const appended = line.replace(/^-[AI]/, "-A");
-  if (/^KUBE-/.test(target) && !chains.has(target)) {
+  const target = targetOf(line);
+  const appended = line.replace(/^-[AID]/, "-A");
+  if (target !== undefined && !extensionTargets.has(target) && !chains.has(target)) {
     reject(`No chain/target/match by that name: ${target}`);
   }
-  if (command === "-A") {
-    rules.push(appended);
-  } else if (command === "-I") {
-    rules.unshift(appended);
-  } else if (command === "-X") {
-    const referred = [...chains.values()].some((all) => all.some((rule) => rule.endsWith(` -j ${name}`)));
-    if (rules.length > 0 || referred) {
-      reject(`CHAIN_DEL failed (Device or resource busy): chain ${name}`);
-    }
-    chains.delete(name);
-  } else {
-    reject(`unknown command ${command}`);
+  switch (command) {
+    case "-A":
+      rules.push(appended);
+      break;
+    case "-I":
+      rules.unshift(appended);
+      break;
+    case "-D":
+      if (!rules.includes(appended)) {
+        reject("Bad rule (does a matching rule exist in that chain?)");
+      }
+      rules.splice(rules.indexOf(appended), 1);
+      break;
+    case "-F":
+      rules.length = 0;
+      break;
+    case "-X":
+      if (rules.length > 0 || [...chains.values()].some((all) => all.some((one) => targetOf(one) === name))) {
+        reject(`CHAIN_DEL failed (Device or resource busy): chain ${name}`);
+      }
+      chains.delete(name);
+      break;
+    default:
+      reject(`unknown command ${command}`);
   }
+}
+
+/** Targets that are no chains. */
+const extensionTargets: ReadonlySet<string> = new Set([
+  ...["ACCEPT", "DROP", "RETURN", "REJECT"],
+  ...["MARK", "MASQUERADE", "DNAT", "SET"],
+]);
+
+/** Where a rule goes; undefined when it only counts. */
+function targetOf(line: string): string | undefined {
+  return / -[jg] ([^ ]+)/.exec(line)?.[1];
 }

@@ -58,25 +58,67 @@ export function runIptables(variant: Variant, family: Family, args: readonly str
  * @throws ToolError when the dump fails or a table of ours cannot be represented
  */
 export async function readKernel(variant: Variant, family: Family): Promise<KnownChains> {
-  const { known, scanner } = KnownChains.reader();
-  const incompatible: string[] = [];
-  const { exitCode, stderr } = await run(binary(variant), [`${prefix(family)}-save`], (text) => {
-    const complaint = /^# Table `(nat|filter)' is incompatible/m.exec(text);
-    if (complaint?.[1] !== undefined) {
-      incompatible.push(complaint[1]);
-    }
-    scanner.push(text);
-  });
+  const reader = new DumpReader(family);
+  const save = [`${prefix(family)}-save`];
+  const { exitCode, stderr } = await run(binary(variant), save, (text) => reader.push(text));
   if (exitCode !== 0) {
     throw new ToolError(`Cannot read the ${family} rules: ${stderr.trim() || `exit code ${exitCode}`}`);
   }
-  if (incompatible.length > 0) {
-    throw new ToolError(
-      `Cannot read the ${family} rules: table ${incompatible.join(", ")} holds what iptables cannot express`,
-    );
+  return reader.finish();
+}
+
+/** Takes what iptables-save prints, in pieces that are cut anywhere. */
+export class DumpReader {
+  readonly #family: Family;
+  readonly #reader = KnownChains.reader();
+  readonly #incompatible: string[] = [];
+  #malformed: unknown;
+  /** A line whose end has not come yet. */
+  #rest = "";
+
+  constructor(family: Family) {
+    this.#family = family;
   }
-  scanner.end();
-  return known;
+
+  /** Takes the next piece. Never throws: what is wrong with it is told at the end. */
+  push(text: string): void {
+    const whole = this.#rest + text;
+    const end = whole.lastIndexOf("\n") + 1;
+    this.#rest = whole.slice(end);
+    // The tool leaves such a table out and ends well; taken for empty, it would be written over.
+    for (const [, table = ""] of whole.slice(0, end).matchAll(/^# Table `(nat|filter)' is incompatible/gm)) {
+      this.#incompatible.push(table);
+    }
+    this.#take(() => this.#reader.scanner.push(text));
+  }
+
+  /**
+   * What was read, once everything has been pushed.
+   *
+   * @throws ToolError when it was no dump, or cut short, or a table of ours cannot be represented
+   */
+  finish(): KnownChains {
+    this.#take(() => this.#reader.scanner.end());
+    if (this.#malformed instanceof Error) {
+      const { message } = this.#malformed;
+      throw new ToolError(`Cannot read the ${this.#family} rules: ${message}`, { cause: this.#malformed });
+    }
+    if (this.#incompatible.length > 0) {
+      const tables = this.#incompatible.join(", ");
+      throw new ToolError(
+        `Cannot read the ${this.#family} rules: table ${tables} holds what iptables cannot express`,
+      );
+    }
+    return this.#reader.known;
+  }
+
+  #take(scan: () => void): void {
+    try {
+      scan();
+    } catch (error) {
+      this.#malformed ??= error;
+    }
+  }
 }
 
 /** The text of a family's tables. For small tables only. */

@@ -54,7 +54,7 @@ export class WantedRules {
   #node: NodePlan;
   #nodeTold: NodePlan | undefined;
   #removed: UnwantedChain[] = [];
-  /** Number of Services that want a chain; part chains and endpoint chains never have two, but nothing depends on it. */
+  /** Which Service wants a chain. Names are hashes of Services' names, so no chain has two. */
   readonly #owners = new Map<string, ObjectKey>();
 
   /** @param affinity told of every Service before its chains are given out, and when it is gone; `recent` without it */
