@@ -23,13 +23,17 @@ export function iptablesProgram(variant: Variant): string {
   return `xtables-${variant}-multi`;
 }
 
-/** How the bare tool is called. */
+/**
+ * How the bare tool is called. It waits for the lock without a limit: the legacy variant never takes its alarm clock back,
+ * which later ends a process that waits for input.
+ */
 export function restoreCommand(variant: Variant): readonly string[] {
-  return [iptablesProgram(variant), "iptables-restore", "-v", "-w", "5", "--noflush"];
+  return [iptablesProgram(variant), "iptables-restore", "-v", "-w", "--noflush"];
 }
 
 /** One running tool, in the network namespace and with the environment of this process. */
 export class BareRestore implements AsyncDisposable {
+  readonly #command: readonly string[];
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
   #output = "";
@@ -38,7 +42,8 @@ export class BareRestore implements AsyncDisposable {
   #look: () => void = () => {};
 
   constructor(variant: Variant) {
-    const [program = "", ...args] = restoreCommand(variant);
+    this.#command = restoreCommand(variant);
+    const [program = "", ...args] = this.#command;
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
     this.#child.stdout?.setEncoding("latin1").on("data", (text: string) => {
       this.#output = (this.#output + text).slice(-8_192);
@@ -95,7 +100,7 @@ export class BareRestore implements AsyncDisposable {
     const problem = await Promise.race([event.then(() => undefined), ended, late]);
     clearTimeout(timer);
     if (problem !== undefined) {
-      throw new Error(`Cannot feed ${restoreCommand("nft").slice(1).join(" ")}: ${problem}`);
+      throw new Error(`Cannot feed ${this.#command.join(" ")}: ${problem}`);
     }
   }
 }

@@ -12,7 +12,7 @@ import { BareRestore, dumpRules, restoreCommand } from "./bare-restore.ts";
 import type { Daemon } from "./daemon.ts";
 import { against, median, summarize } from "./figure.ts";
 import type { NodeContext } from "./node-context.ts";
-import { childrenOf, cpuMs } from "./process-usage.ts";
+import { cpuMs } from "./process-usage.ts";
 import { chainText, parseSaved, type SavedChain } from "./saved-rules.ts";
 
 /** Closer commits of iptables-nft wait for the RCU grace period of the one before. */
@@ -65,14 +65,9 @@ export async function measureChanges(
 }
 
 async function daemonChanges(context: NodeContext, daemon: Daemon): Promise<DaemonTimes> {
-  const children = childrenOf(daemon.pid);
-  const usage = (): { own: number; children: number } => ({
-    own: cpuMs(daemon.pid),
-    children: children.reduce((sum, pid) => sum + cpuMs(pid), 0),
-  });
+  const before = cpuMs(daemon.pid);
   const latencies: number[] = [];
   const syncs: number[] = [];
-  const before = usage();
   for (let change = 0; change < context.task.changes; change++) {
     const apply = context.prepareChange();
     const since = daemon.syncs.length;
@@ -83,12 +78,9 @@ async function daemonChanges(context: NodeContext, daemon: Daemon): Promise<Daem
     latencies.push(at - startedAt);
     syncs.push(elapsedMs);
   }
-  const after = usage();
-  return {
-    latencies,
-    syncs,
-    cpu: { own: after.own - before.own, children: after.children - before.children },
-  };
+  const after = cpuMs(daemon.pid);
+  const cpu = { own: after.own - before.own, children: after.children - before.children };
+  return { latencies, syncs, cpu };
 }
 
 async function bareChanges(context: NodeContext, pairs: number): Promise<readonly number[]> {

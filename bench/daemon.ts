@@ -50,9 +50,9 @@ export class Daemon {
   }
 
   /**
-   * Waits for the next IPv4 sync that changes something.
+   * Waits for an IPv4 sync.
    *
-   * @param since number of syncs that do not count
+   * @param since number of syncs, the first ones, that do not count
    * @throws Error with the last lines of its log when the daemon ends or nothing comes
    */
   async synced(since: number, wanted: (line: SyncLine) => boolean): Promise<SyncLine> {

@@ -7,10 +7,10 @@ import { parseArgs } from "node:util";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 
 /** What can be asked for. */
-export const topics = ["cold", "change", "memory", "restart", "planning", "first-packet"] as const;
+export const topics: readonly Topic[] = ["cold", "change", "memory", "restart", "planning", "first-packet"];
 
 /** A group of figures that are measured together. */
-export type Topic = (typeof topics)[number];
+export type Topic = "cold" | "change" | "memory" | "restart" | "planning" | "first-packet";
 
 /** The run. */
 export interface BenchOptions {
@@ -20,7 +20,7 @@ export interface BenchOptions {
   readonly endpoints: number;
   readonly variants: readonly Variant[];
   readonly topics: ReadonlySet<Topic>;
-  /** How often cold syncs are repeated. */
+  /** How often the bare tool loads everything; the daemon does so once more. */
   readonly repeat: number;
   /** Single-endpoint changes whose latency is measured. */
   readonly changes: number;
@@ -31,12 +31,12 @@ export interface BenchOptions {
 const variants: readonly Variant[] = ["nft", "legacy"];
 
 /** Text of `--help`. */
-export const usage = `usage: node bench/main.ts [options]        needs root
+export const usage: string = `usage: node bench/main.ts [options]        needs root
   --services LIST    numbers of Services (1000,10000)
   --endpoints N      endpoints of each Service (10)
   --variant LIST     of iptables: ${variants.join(",")} (all)
   --only LIST        figures: ${topics.join(",")} (all)
-  --repeat N         cold syncs of each kind (3)
+  --repeat N         times the bare tool loads everything, in turn with the daemon (2)
   --changes N        single-endpoint changes whose latency is measured (100)
   --many-changes N   changes, these included, after which memory is looked at again (1000)
 `;
@@ -55,7 +55,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       endpoints: { type: "string", default: "10" },
       variant: { type: "string", default: variants.join(",") },
       only: { type: "string", default: topics.join(",") },
-      repeat: { type: "string", default: "3" },
+      repeat: { type: "string", default: "2" },
       changes: { type: "string", default: "100" },
       "many-changes": { type: "string", default: "1000" },
     },

@@ -45,7 +45,8 @@ describeOnKernel("ClientIP affinity", NEEDS, () => {
     let daemon: Daemon;
 
     beforeAll(async () => {
-      cluster = await createCluster({ nodes: 1, podsPerNode: 3, variant });
+      cluster = await createCluster({ nodes: 1, podsPerNode: 3, ipv6: true, variant });
+      await Promise.all(cluster.pods.map(({ agent }) => agent.listen({ tcp: [9001] })));
       node = cluster.node(0);
       crowd = await Crowd.gather(cluster, node);
       manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
@@ -53,7 +54,8 @@ describeOnKernel("ClientIP affinity", NEEDS, () => {
 
     afterEach(async () => {
       await daemon?.stop("SIGKILL");
-      await Daemon.command(node, ["cleanup"]);
+      const { status, stderr } = await Daemon.command(node, ["cleanup"]);
+      expect(status, stderr).toBe(0);
     });
     afterAll(() => cluster?.remove());
 
@@ -114,6 +116,26 @@ describeOnKernel("ClientIP affinity", NEEDS, () => {
         await wait(2_100);
         // By chance once in 2^60 runs.
         expect(moved(first, await crowd.send(some, 30_001))).not.toEqual([]);
+      });
+
+      test("clients of IPv6 stay as well", async () => {
+        const shape: ServiceShape = {
+          name: "cart6",
+          clusterIP: "fd00:10:96::20",
+          ports: [{ port: 80, targetPort: 9001 }],
+          spec: { sessionAffinity: "ClientIP" },
+        };
+        await start(backend);
+        await apply(manifests, [daemon], withPods(shape, cluster.pods));
+        const servers = new Set<string>();
+        for (let connection = 0; connection < 12; connection++) {
+          const outcome = await cluster.pods[0]?.agent.connect({ ip: shape.clusterIP, port: 80 });
+          servers.add(outcome?.kind === "answered" ? outcome.greeting.server : `${outcome?.kind}`);
+        }
+        // By chance once in 170,000 runs.
+        expect([...servers]).toEqual([expect.stringMatching(/^pod/)]);
+        const sets = (await node.exec(["ipset", "list", "-n"])).stdout;
+        expect(sets.includes("KUBE-6-SEP-")).toBe(backend === "ipset");
       });
 
       test("clients stay over a restart", async () => {

@@ -46,7 +46,8 @@ describeOnKernel("a packet that is out of the window", NEEDS, () => {
 
   afterEach(async () => {
     await daemon?.stop();
-    await Daemon.command(node, ["cleanup"]);
+    const { status, stderr } = await Daemon.command(node, ["cleanup"]);
+    expect(status, stderr).toBe(0);
     node.namespace.setSysctls({ "net/netfilter/nf_conntrack_tcp_be_liberal": 0 });
   });
 
@@ -64,7 +65,10 @@ describeOnKernel("a packet that is out of the window", NEEDS, () => {
     for (let injected = 0; injected < 5; ) {
       await wait(1);
       // Right behind a segment of its own: the reset would be believed.
-      const last: Segment | undefined = tap.read().filter(({ source }) => source === server.ip).at(-1);
+      const last: Segment | undefined = tap
+        .read()
+        .filter(({ source }) => source === server.ip)
+        .at(-1);
       if (last !== undefined) {
         sendSegment(server.namespace, { ...last, sequence: last.sequence + ahead });
         injected += 1;
@@ -108,7 +112,9 @@ describeOnKernel("a packet that is out of the window", NEEDS, () => {
   test("ends connections where nobody drops it, which is why somebody must", async () => {
     await start(false);
     const rules = await savedRules(node, "nft");
-    const chains = [...rules.matchAll(/^-A (\S+) .*--ctstate INVALID -j DROP$/gm)].map(([, chain = ""]) => chain);
+    const chains = [...rules.matchAll(/^-A (\S+) .*--ctstate INVALID -j DROP$/gm)].map(
+      ([, chain = ""]) => chain,
+    );
     await iptables(node, "nft", ...new Set(chains.map((chain) => `-F ${chain}`)));
     await expectAll(false);
   });

@@ -74,7 +74,7 @@ describeOnKernel("the daemon's life", NEEDS, () => {
           { scope: "everything", written: 0, removed: 0, bytes: 0 },
         ],
       );
-      expect(before.length).toBeGreaterThan(10);
+      expect(before.filter((line) => !line.startsWith("[0:0]")).length).toBeGreaterThan(2);
       expect(await countersOfOurs()).toEqual(before);
     });
 
@@ -164,7 +164,7 @@ describeOnKernel("the daemon's life", NEEDS, () => {
       await daemon.stop();
 
       const first = await Daemon.command(node, ["cleanup"]);
-      expect(first).toMatchObject({ status: 0 });
+      expect(first.status, first.stderr).toBe(0);
       expect(first.stdout).toContain(`removed ${variant} IPv4 nat chain KUBE-SERVICES\n`);
       expect(first.stdout).toContain("KUBE-SEP-");
       expect(withoutFirewall(await savedRules(node, variant))).toEqual(withoutFirewall(before));

@@ -6,9 +6,16 @@
  * @module
  */
 import { closeSync } from "node:fs";
-import { addressBytes, openSocket, receiveDatagram, SOCK_RAW, sendDatagram, socketAddress } from "../harness/libc.ts";
+import {
+  AF_INET,
+  addressBytes,
+  openSocket,
+  receiveDatagram,
+  SOCK_RAW,
+  sendDatagram,
+  socketAddress,
+} from "../harness/libc.ts";
 import type { Namespace } from "../harness/namespace.ts";
-import { AF_INET } from "../harness/libc.ts";
 
 const AF_PACKET = 17;
 /** ETH_P_ALL in network order. */

@@ -8,13 +8,83 @@ import { AffinityKeeper } from "../iptables/affinity-keeper.ts";
 import { IptablesBackend } from "../iptables/backend.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
+import { DriftMonitor } from "../iptables/monitor.ts";
 import type { RuleSettings } from "../iptables/settings.ts";
 import { acceptsSets, chooseLayout, usableFamilies } from "../iptables/setup.ts";
 import { detectVariant, ToolError, type Variant } from "../iptables/tools.ts";
+import { systemClock } from "../kube/clock.ts";
 import { type Family, families } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
+import type { Proxier } from "../proxier/proxier.ts";
+import type { SyncScope } from "../proxier/sync-loop.ts";
 import { CommandError } from "./exit.ts";
 import { hasIPv6, isConntrackLiberal, setRouteLocalnet } from "./host-sysctls.ts";
+import type { ModeContext, OpenMode, Watch } from "./mode.ts";
+
+/** Opens iptables mode. */
+export async function openIptablesMode(context: ModeContext): Promise<OpenMode> {
+  const host = await findIptables(context.config);
+  return {
+    families: host.families,
+    open: async (plan) => {
+      const opened = await openIptables(context.config, host, plan);
+      for (const [mechanism, limit] of opened.affinity.limits) {
+        context.onAffinityLimit(mechanism, limit);
+      }
+      return {
+        backend: opened.backend,
+        details: {
+          variant: host.variant,
+          layout: opened.settings.layout,
+          affinityClientsPerEndpoint: Math.max(...opened.affinity.limits.values()),
+        },
+        watch: (proxier) => new IptablesWatch(context, opened, proxier),
+      };
+    },
+  };
+}
+
+/** Looks for drift, and for Services whose affinity outgrows its lists. */
+class IptablesWatch implements Watch {
+  readonly #monitor: DriftMonitor;
+  #started = false;
+
+  constructor({ config, log }: ModeContext, { kernel, backend }: OpenIptables, proxier: Proxier) {
+    const { family } = proxier;
+    this.#monitor = new DriftMonitor({
+      kernel,
+      clock: systemClock,
+      canaryPeriodMs: config.iptables.syncPeriodMs,
+      auditPeriodMs: config.sluice.iptables.auditPeriodMs,
+      resync: (reason) => {
+        if (reason === "flushed") {
+          log.warning("Somebody flushed the rules: writing them anew", { ipFamily: family });
+        }
+        proxier.resync();
+      },
+      onLook: () => {
+        for (const service of backend.findCrowded()) {
+          log.info("Affinity outgrows the recent list: moving to an ipset", { ipFamily: family, service });
+          proxier.touch(service);
+        }
+      },
+    });
+  }
+
+  synced(scope: SyncScope, durationMs: number): void {
+    if (scope === "everything") {
+      this.#monitor.compared(durationMs);
+    }
+    if (!this.#started) {
+      this.#started = true;
+      this.#monitor.start();
+    }
+  }
+
+  stop(): void {
+    this.#monitor.stop();
+  }
+}
 
 /** What was found. */
 export interface IptablesHost {

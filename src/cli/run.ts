@@ -11,7 +11,6 @@ import type { Startup } from "../config/load-config.ts";
 import { checkNodeSettings } from "../config/node-checks.ts";
 import { FlowReconciler } from "../conntrack/flow-reconciler.ts";
 import { StaleFlows } from "../conntrack/stale-flows.ts";
-import { DriftMonitor } from "../iptables/monitor.ts";
 import { systemClock } from "../kube/clock.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
@@ -25,8 +24,9 @@ import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
-import { findIptables, type IptablesHost, type OpenIptables, openIptables } from "./iptables-mode.ts";
+import { openIptablesMode } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
+import type { ModeContext, OpenMode, Watch } from "./mode.ts";
 import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { openSource } from "./open-source.ts";
@@ -84,7 +84,7 @@ class Daemon {
 
   async run(): Promise<number> {
     const { config, process, nodeName } = this.#startup;
-    const host = await findIptables(config);
+    const mode = await this.#openMode();
     for (const { path, wanted, reason } of setConntrackSysctls(config)) {
       this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
     }
@@ -104,7 +104,7 @@ class Daemon {
       const status = process.manifests === undefined ? 1 : 2;
       this.#done.reject(new CommandError(status, errorText(error), { cause: error }));
     });
-    const started = this.#startProxiers(host);
+    const started = this.#startProxiers(mode);
     started.catch((error: unknown) => this.#done.reject(error));
     try {
       return await this.#done.promise;
@@ -115,7 +115,26 @@ class Daemon {
     }
   }
 
-  async #startProxiers(host: IptablesHost): Promise<void> {
+  /** Loads and opens the mode of the configuration. */
+  async #openMode(): Promise<OpenMode> {
+    const { config, nodeName } = this.#startup;
+    const context: ModeContext = {
+      config,
+      nodeName,
+      log: this.#log,
+      onProblems: (family, service, problems) =>
+        this.#telemetry.onProblems(`${config.mode} ${family} ${service}`, problems),
+      onAffinityLimit: (mechanism, limit) =>
+        this.#telemetry.ownMetrics.affinityClientLimit.set({ mechanism }, limit),
+    };
+    if (config.mode === "ipvs") {
+      const { openIpvsMode } = await import("./ipvs-mode.ts");
+      return await openIpvsMode(context);
+    }
+    return await openIptablesMode(context);
+  }
+
+  async #startProxiers(mode: OpenMode): Promise<void> {
     const { config, nodeName, process } = this.#startup;
     await Promise.race([this.#complete.promise, aborted(this.#signal)]);
     await waitForNode({
@@ -135,13 +154,13 @@ class Daemon {
     if (this.#signal.aborted) {
       return;
     }
-    this.#checkNode(host);
+    this.#checkNode(mode);
     const nodeAtStart = this.#state.node;
-    this.#families = await Promise.all(host.families.map((family) => this.#openProxier(host, family)));
+    this.#families = await Promise.all(mode.families.map((family) => this.#openProxier(mode, family)));
     if (this.#signal.aborted) {
       return;
     }
-    this.#unsynced = new Set(host.families);
+    this.#unsynced = new Set(mode.families);
     this.#feed.attach(this.#families.map(({ proxier }) => proxier));
     this.#nodeChanged = () => this.#react(nodeAtStart);
     for (const { proxier, started } of this.#families) {
@@ -160,22 +179,14 @@ class Daemon {
     }
   }
 
-  async #openProxier(host: IptablesHost, family: Family): Promise<OpenFamily> {
+  async #openProxier(mode: OpenMode, family: Family): Promise<OpenFamily> {
     const { config, nodeName, process } = this.#startup;
     const settings = modeSettings(config, config.mode);
     const { planner, nodePorts } = planFamily(config, nodeName, this.#state, family);
-    const opened = await openIptables(config, host, planner.plan.node);
+    const opened = await mode.open(planner.plan.node, this.#state.node);
     // What arrived meanwhile went into the state unnoticed.
     planner.touchAll();
-    this.#log.info("Serving an IP family", {
-      ipFamily: family,
-      variant: host.variant,
-      layout: opened.settings.layout,
-      affinityClientsPerEndpoint: Math.max(...opened.affinity.limits.values()),
-    });
-    for (const [mechanism, limit] of opened.affinity.limits) {
-      this.#telemetry.ownMetrics.affinityClientLimit.set({ mechanism }, limit);
-    }
+    this.#log.info("Serving an IP family", { ipFamily: family, mode: config.mode, ...opened.details });
     const addresses = nodePorts(localAddresses);
     const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;
     const healthPorts = this.#healthServer(family, hosts);
@@ -198,7 +209,7 @@ class Daemon {
       started,
       healthPorts,
       flows: this.#flowReconciler(family),
-      monitor: process.once ? undefined : this.#driftMonitor(opened, proxier),
+      watch: process.once ? undefined : opened.watch(proxier),
     };
   }
 
@@ -226,34 +237,7 @@ class Daemon {
     });
   }
 
-  #driftMonitor({ kernel, backend }: OpenIptables, proxier: Proxier): DriftMonitor {
-    const { config } = this.#startup;
-    const { family } = proxier;
-    return new DriftMonitor({
-      kernel,
-      clock: systemClock,
-      canaryPeriodMs: modeSettings(config, config.mode).syncPeriodMs,
-      auditPeriodMs: config.sluice.iptables.auditPeriodMs,
-      resync: (reason) => {
-        if (reason === "flushed") {
-          this.#log.warning("Somebody flushed the rules: writing them anew", { ipFamily: family });
-        }
-        proxier.resync();
-      },
-      onLook: () => {
-        const crowded = backend.findCrowded();
-        for (const service of crowded) {
-          this.#log.info("Affinity outgrows the recent list: moving to an ipset", {
-            ipFamily: family,
-            service,
-          });
-          proxier.touch(service);
-        }
-      },
-    });
-  }
-
-  #checkNode(host: IptablesHost): void {
+  #checkNode(mode: OpenMode): void {
     const { config, nodeName } = this.#startup;
     const { node } = this.#state;
     const { primary, source } = addressesOf(config, node);
@@ -262,7 +246,7 @@ class Daemon {
         node: nodeName,
       });
     }
-    const facts = { primary, supported: new Set(host.families), podCIDRs: node?.podCIDRs ?? [] };
+    const facts = { primary, supported: new Set(mode.families), podCIDRs: node?.podCIDRs ?? [] };
     for (const { fatal, message } of checkNodeSettings(config, facts)) {
       if (fatal) {
         throw new CommandError(1, `kube-proxy configuration is incorrect: ${message}`);
@@ -274,13 +258,9 @@ class Daemon {
   #synced(outcome: SyncOutcome): void {
     const { family, plan, change, totalMs, scope } = outcome;
     const open = this.#families.find((one) => one.family === family);
-    if (scope === "everything") {
-      open?.monitor?.compared(totalMs);
-    }
+    open?.watch?.synced(scope, totalMs);
     open?.flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
-    if (this.#unsynced.delete(family)) {
-      open?.monitor?.start();
-    }
+    this.#unsynced.delete(family);
     if (this.#startup.process.once && this.#unsynced.size === 0) {
       this.#done.resolve(0);
     }
@@ -305,8 +285,8 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
-    for (const { monitor } of this.#families) {
-      monitor?.stop();
+    for (const { watch } of this.#families) {
+      watch?.stop();
     }
     await Promise.all(
       this.#families.map(async ({ proxier, healthPorts, flows }) => {
@@ -326,7 +306,7 @@ interface OpenFamily {
   readonly healthPorts: ServiceHealthServer;
   readonly flows: FlowReconciler;
   /** Undefined when nothing is watched: one sync and out. */
-  readonly monitor: DriftMonitor | undefined;
+  readonly watch: Watch | undefined;
 }
 
 function errorOf(error: unknown): Error | string {

@@ -23,6 +23,9 @@ export const defaultSyncPeriodMs = 30_000;
 /** Default of `iptables.minSyncPeriod` and `nftables.minSyncPeriod`. A file's `ipvs.minSyncPeriod` has none. */
 export const defaultMinSyncPeriodMs = 1_000;
 
+/** How long a real server may drain in ipvs mode: 15 minutes, as long as IPVS keeps an idle connection. */
+export const defaultDrainTimeoutMs = 900_000;
+
 /** Default bit of the packet mark that asks for masquerade. */
 export const defaultMasqueradeBit = 14;
 

@@ -11,6 +11,7 @@ import { type Codec, listOf, mapOf, omitDefault, section, whenAbsent, whenZero }
 import {
   defaultBindAddress,
   defaultContentType,
+  defaultDrainTimeoutMs,
   defaultFlushFrequencyMs,
   defaultMasqueradeBit,
   defaultMinSyncPeriodMs,
@@ -122,6 +123,12 @@ const sluice = section<SluiceSection>({
     variant: oneOf<IptablesVariant>(["auto", "nft", "legacy"]),
     auditPeriodMs: durationMs,
     layout: oneOf<IptablesLayout>(["auto", "lean", "endpoint-chains"]),
+  }),
+  ipvs: section<SluiceSection["ipvs"]>({
+    auditPeriodMs: durationMs,
+    drainTimeoutMs: whenAbsent(durationMs, defaultDrainTimeoutMs),
+    acceptServices: whenAbsent(bool, true),
+    answerPing: bool,
   }),
   externalAddresses: section<SluiceSection["externalAddresses"]>({ allowedCIDRs: listOf(text) }),
 });

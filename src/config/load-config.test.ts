@@ -90,7 +90,7 @@ test("loadConfig() refuses a file that cannot be read", async () => {
 
 test("loadConfig() refuses a mode that has no backend and names those that have one", async () => {
   const message =
-    'failed validate: KubeProxyConfiguration.Mode.ProxyMode: Unsupported value: "nftables": supported values: "iptables"';
+    'failed validate: KubeProxyConfiguration.Mode.ProxyMode: Unsupported value: "nftables": supported values: "iptables", "ipvs"';
   await expect(runFile("mode: nftables")).rejects.toThrow(new ConfigError(message));
   await expect(start(["--proxy-mode=nftables"])).rejects.toThrow(new ConfigError(message));
 });

@@ -120,6 +120,7 @@ test("printConfig() shows our own section only if something in it was changed", 
     affinity: { backend: "recent" },
     externalAddresses: { allowedCIDRs: null },
     iptables: { auditPeriod: "0s", layout: "auto", variant: "auto" },
+    ipvs: { acceptServices: true, answerPing: false, auditPeriod: "0s", drainTimeout: "15m0s" },
   });
   expect(printConfig((await runFile("")).config)).not.toContain("sluice");
 });

@@ -20,7 +20,7 @@ export type ProxyMode = "iptables" | "ipvs" | "nftables";
 export const proxyModes: readonly ProxyMode[] = ["iptables", "ipvs", "nftables"];
 
 /** The modes that have a backend. A mode that is known but not available is refused at start. */
-export const availableModes: readonly ProxyMode[] = ["iptables"];
+export const availableModes: readonly ProxyMode[] = ["iptables", "ipvs"];
 
 /** How traffic of local pods is recognised. */
 export type DetectLocalMode = "ClusterCIDR" | "NodeCIDR" | "BridgeInterface" | "InterfaceNamePrefix";
@@ -148,6 +148,16 @@ export interface SluiceSection {
     /** How often the rules in the kernel are read back; 0 lets the program choose. */
     readonly auditPeriodMs: number;
     readonly layout: IptablesLayout;
+  };
+  readonly ipvs: {
+    /** How often virtual servers, sets and addresses are read back; 0 lets the program choose. */
+    readonly auditPeriodMs: number;
+    /** How long a real server whose endpoint is gone may keep its connections; 0 removes it at once. */
+    readonly drainTimeoutMs: number;
+    /** Whether packets for Services are accepted in INPUT, so that a host with INPUT DROP serves them. */
+    readonly acceptServices: boolean;
+    /** Whether Service addresses answer ping. */
+    readonly answerPing: boolean;
   };
   /** External and load-balancer addresses outside these CIDRs are not served; empty allows all. */
   readonly externalAddresses: { readonly allowedCIDRs: readonly string[] };

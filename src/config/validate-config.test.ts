@@ -169,6 +169,8 @@ test.each([
   ],
   ["logging: {options: {json: {splitStream: true}}}", `logging.options.json.splitStream: ${alphaRule}`],
   ["logging: {options: {text: {infoBufferSize: 1Ki}}}", `logging.options.text.infoBufferSize: ${alphaRule}`],
+  ["sluice: {ipvs: {drainTimeout: -1s}}", `sluice.ipvs.drainTimeout: Invalid value: -1s: ${atLeastZero}`],
+  ["sluice: {ipvs: {auditPeriod: -1s}}", `sluice.ipvs.auditPeriod: Invalid value: -1s: ${atLeastZero}`],
   [
     "sluice: {iptables: {auditPeriod: -1s}}",
     `sluice.iptables.auditPeriod: Invalid value: -1s: ${atLeastZero}`,

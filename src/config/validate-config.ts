@@ -218,6 +218,8 @@ function clusterCidrErrors(path: string, texts: readonly string[]): readonly str
 function sluiceErrors(sluice: SluiceSection): readonly string[] {
   return [
     ...negativeDuration("sluice.iptables.auditPeriod", sluice.iptables.auditPeriodMs),
+    ...negativeDuration("sluice.ipvs.auditPeriod", sluice.ipvs.auditPeriodMs),
+    ...negativeDuration("sluice.ipvs.drainTimeout", sluice.ipvs.drainTimeoutMs),
     ...cidrListErrors("sluice.externalAddresses.allowedCIDRs", sluice.externalAddresses.allowedCIDRs),
   ];
 }

@@ -15,7 +15,7 @@ import { bpf, inSet } from "./builder/matches.ts";
 import { renderRule } from "./builder/render.ts";
 import { addToSet } from "./builder/targets.ts";
 import type { Layout } from "./settings.ts";
-import { acceptsRule, isUsable, type Variant } from "./tools.ts";
+import { acceptsRule, isInstalled, isUsable, type Variant } from "./tools.ts";
 
 /** The layout for a family: lean where the kernel can compare source and destination in one rule. */
 export async function chooseLayout(
@@ -54,6 +54,15 @@ export async function acceptsSets(variant: Variant, family: Family): Promise<boo
     }
     throw error;
   }
+}
+
+/** The families for which the variant is installed. Nothing is tried, so nothing is made. */
+export async function installedFamilies(
+  variant: Variant,
+  families: readonly Family[],
+): Promise<readonly Family[]> {
+  const installed = await Promise.all(families.map((family) => isInstalled(variant, family)));
+  return families.filter((_, index) => installed[index]);
 }
 
 /** The families whose nat table works. */

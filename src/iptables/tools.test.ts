@@ -9,6 +9,7 @@ import {
   acceptsRule,
   DumpReader,
   detectVariant,
+  isInstalled,
   isUsable,
   readKernel,
   restoreCommand,
@@ -186,11 +187,25 @@ describe("detectVariant()", () => {
   });
 });
 
-describe("isUsable()", () => {
+describe("isInstalled()", () => {
   test("asks for a chain that every nat table has", async () => {
     install("legacy", "exit 0");
-    expect(await isUsable("legacy", "IPv6")).toBe(true);
+    expect(await isInstalled("legacy", "IPv6")).toBe(true);
     expect(calls()).toEqual(["legacy ip6tables -w 5 -t nat -S POSTROUTING"]);
+  });
+});
+
+describe("isUsable()", () => {
+  test("is false where chains are listed but no rule is taken", async () => {
+    install("nft", `case "$1" in *-restore) exit 4;; esac`);
+    expect(await isInstalled("nft", "IPv4")).toBe(true);
+    expect(await isUsable("nft", "IPv4")).toBe(false);
+  });
+
+  test("tries a rule in a chain that is gone afterwards", async () => {
+    install("nft", "exit 0");
+    expect(await isUsable("nft", "IPv4")).toBe(true);
+    expect(calls()).toContain("nft iptables-restore -w 5 --noflush");
   });
 
   test("is false when the program fails or is missing", async () => {

@@ -158,10 +158,18 @@ export async function detectVariant(): Promise<Variant> {
   throw new ToolError("Cannot find iptables: neither the nft nor the legacy variant works on this host");
 }
 
-/** Whether the nat table of a family can be used. */
-export async function isUsable(variant: Variant, family: Family): Promise<boolean> {
+/** Whether the variant's programs are there and list the nat table of a family. Changes nothing. */
+export async function isInstalled(variant: Variant, family: Family): Promise<boolean> {
   const { exitCode } = await runIptables(variant, family, ["-t", "nat", "-S", "POSTROUTING"]);
   return exitCode === 0;
+}
+
+/**
+ * Whether the nat table of a family takes rules. The nft programs list chains that they would make also on a kernel
+ * without nf_tables for the family, so a rule is tried.
+ */
+export async function isUsable(variant: Variant, family: Family): Promise<boolean> {
+  return (await isInstalled(variant, family)) && (await acceptsRule(variant, family, ""));
 }
 
 /** Whether the kernel takes a rule, tried in a chain that nothing leads to and that is gone afterwards. */

@@ -153,7 +153,7 @@ class FixedRules {
       this.#refusal("clusterIPReject", refused),
       this.#refusal("externalReject", refused),
       this.#refusal("externalDrop", drop, notOwnMark),
-      this.#refusal("draining", refused),
+      this.#refusal("draining", refused, notOwnMark),
     ];
   }
 

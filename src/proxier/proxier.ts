@@ -130,6 +130,11 @@ export class Proxier {
     this.#request("everything");
   }
 
+  /** Asks for a sync of what waits, in the planner or in the backend. */
+  nudge(): void {
+    this.#request("changes");
+  }
+
   /** Runs a job between syncs. */
   exclusively<T>(job: () => Promise<T>): Promise<T> {
     return this.#loop.exclusively(job);

@@ -1,0 +1,32 @@
+/**
+ * @module
+ */
+import { expect, test } from "vitest";
+import { syncLine } from "./sync-line.ts";
+
+const line =
+  '{"level":"info","ts":1767225600000,"v":2,"caller":"proxy:0","msg":"SyncProxyRules complete","ipFamily":"IPv4",' +
+  '"scope":"changes","elapsed":"12.3ms","planning":"0.2ms","services":1000,"changed":1,"written":1,"removed":0,"bytes":1520}';
+
+test("syncLine() reads what the daemon logs after a sync", () => {
+  expect(syncLine(line, 77)).toEqual({
+    at: 77,
+    family: "IPv4",
+    elapsedMs: 12.3,
+    planningMs: 0.2,
+    changed: 1,
+    written: 1,
+    bytes: 1_520,
+  });
+});
+
+test("syncLine() passes over all other lines", () => {
+  expect(syncLine('{"level":"info","msg":"Serving an IP family"}', 0)).toBeUndefined();
+  expect(syncLine("no JSON at all", 0)).toBeUndefined();
+});
+
+test("syncLine() refuses a duration in another unit", () => {
+  expect(() => syncLine(line.replace("12.3ms", "12.3s"), 0)).toThrow(
+    new SyntaxError('Cannot read the daemon\'s log: must be milliseconds, got "12.3s"'),
+  );
+});

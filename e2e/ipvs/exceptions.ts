@@ -1,0 +1,50 @@
+/**
+ * Packets whose fate in ipvs mode cannot be that of iptables mode, each with the kernel's reason and what happens instead.
+ *
+ * @module
+ */
+
+/** A group of flows for which the kernel leaves no choice. */
+export interface KernelException {
+  readonly reason: string;
+  /** What becomes of the packets, as `fate.ts` says it. */
+  readonly fate: string;
+  /** Names of flows, by case. */
+  readonly flows: Readonly<Record<string, readonly string[]>>;
+}
+
+const localhost = "localhost to NodePort";
+const localhostAll = [localhost, `${localhost} with eTP:Local`, `${localhost} with iTP:Local`];
+
+/** All of them. */
+export const kernelExceptions: readonly KernelException[] = [
+  {
+    reason:
+      "A Service's address is an address of this node here, and the kernel forwards no packet to itself: one for a port " +
+      "without a Service ends on the node, which refuses it lest it reach something else that listens.",
+    fate: "REJECT",
+    flows: {
+      "cluster-ip-general": ["TCP-only port does not match UDP traffic", "svc1 does not accept svc2's ports"],
+      "nodeport-not-on-cluster-ip": ["nodePort number on ClusterIP"],
+    },
+  },
+  {
+    reason:
+      "IPVS drops packets from a loopback address to a real server on another machine " +
+      "(crosses_local_route_boundary in net/netfilter/ipvs/ip_vs_xmit.c), and nothing can change the source before.",
+    fate: "untouched",
+    flows: {
+      "node-ports--ipv4-localhost-nodeports-enabled": ["localhost to nodePort gets masqueraded"],
+      "internal-external-masquerade--base": localhostAll,
+      "internal-external-masquerade--no-localtrafficdetector": localhostAll,
+      "internal-external-masquerade--masqueradeall": localhostAll,
+      "nodeport-addresses-ipv4-zero-cidr": ["local process to NodePort on 127.0.0.1"],
+      "nodeport-addresses-ipv4-localhost-exact": ["local process to NodePort on 127.0.0.1"],
+    },
+  },
+];
+
+/** What becomes of a flow's packets for the kernel's reasons; undefined when the case's word holds. */
+export function exceptionalFate(flowCase: string, flow: string): string | undefined {
+  return kernelExceptions.find(({ flows }) => flows[flowCase]?.includes(flow))?.fate;
+}

@@ -1,0 +1,86 @@
+/**
+ * Ipvs mode in a network namespace of a test: the product's backend with doors that lead there.
+ *
+ * Sockets are opened by this process with its thread in the namespace and stay in it; programs are run in it.
+ *
+ * @module
+ */
+
+import { IpvsBackend, type IpvsDoors, type IpvsOptions } from "../../src/ipvs/backend.ts";
+import { openIpvs } from "../../src/ipvs/netlink/open.ts";
+import { RuleKeeper } from "../../src/ipvs/rule-keeper.ts";
+import type { RuleKernel } from "../../src/ipvs/rule-kernel.ts";
+import type { RuleSettings } from "../../src/ipvs/rule-settings.ts";
+import { ipvsSysctls } from "../../src/ipvs/sysctls.ts";
+import { openNetlink } from "../../src/netlink/socket.ts";
+import type { Family } from "../../src/proxier/address.ts";
+import type { NodePlan } from "../../src/proxier/plan.ts";
+import type { Variant } from "../harness/iptables-variant.ts";
+import type { Namespace } from "../harness/namespace.ts";
+
+/** A node's namespace, and what commands in it need in their environment. */
+export interface NamespaceHost {
+  readonly node: Namespace;
+  readonly variant: Variant;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Rules as on a kernel that has everything. */
+export const fullRules: RuleSettings = {
+  hairpin: "compare",
+  dropInvalid: true,
+  acceptServices: true,
+  answerPing: true,
+};
+
+/** Iptables of a namespace. */
+export function ruleKernelOf({ node, variant, env }: NamespaceHost, family: Family): RuleKernel {
+  const tool = family === "IPv4" ? "iptables" : "ip6tables";
+  return {
+    save: async (push) => {
+      push((await node.exec([`${tool}-${variant}-save`], { env })).stdout);
+    },
+    write: async (chunks) => {
+      const input = [...chunks].join("");
+      await node.exec([`${tool}-${variant}-restore`, "-w", "5", "--noflush"], { env, input });
+    },
+    hasChain: async (table, chain) => {
+      const argv = [`${tool}-${variant}`, "-t", table, "-S", chain];
+      return (await node.exec(argv, { env, anyStatus: true })).status === 0;
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Doors of a namespace, with the switches of its kernel set. */
+export function openDoors(host: NamespaceHost, family: Family, rules: RuleSettings): IpvsDoors {
+  const doors = host.node.enter(() => ({
+    ipvs: openIpvs(),
+    sets: openNetlink("netfilter"),
+    route: openNetlink("route"),
+  }));
+  host.node.setSysctls(
+    Object.fromEntries(ipvsSysctls([6, 1], false).map(({ name, value }) => [name, value])),
+  );
+  return { ...doors, rules: new RuleKeeper(ruleKernelOf(host, family), rules) };
+}
+
+/** The backend of a namespace. */
+export function openBackend(
+  host: NamespaceHost,
+  node: NodePlan,
+  options: Partial<IpvsOptions> = {},
+  rules: RuleSettings = fullRules,
+): IpvsBackend {
+  return new IpvsBackend(node, openDoors(host, node.family, rules), {
+    nodeName: "node",
+    scheduler: "rr",
+    reserved: { node: [], pods: [] },
+    excludeCIDRs: [],
+    drainMs: 900_000,
+    hairpinSet: rules.hairpin === "set",
+    clock: { now: () => performance.now(), after: () => () => undefined },
+    onProblems: () => {},
+    ...options,
+  });
+}

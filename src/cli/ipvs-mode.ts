@@ -1,0 +1,171 @@
+/**
+ * IPVS mode on this host: kernel, families, backends, and what watches over them.
+ *
+ * @module
+ */
+import { ipvsScheduler, parseCidrs } from "../config/effective-settings.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { IpvsMonitor } from "../ipvs/monitor.ts";
+import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "../ipvs/open.ts";
+import { watchRoutes } from "../ipvs/watch-routes.ts";
+import { systemClock } from "../kube/clock.ts";
+import { isKernelError } from "../netlink/kernel-error.ts";
+import { parseAddress } from "../proxier/address.ts";
+import type { NodeObject } from "../proxier/objects.ts";
+import type { NodePlan } from "../proxier/plan.ts";
+import type { Proxier } from "../proxier/proxier.ts";
+import type { SyncScope } from "../proxier/sync-loop.ts";
+import { CommandError } from "./exit.ts";
+import { isConntrackLiberal } from "./host-sysctls.ts";
+import { findIptables } from "./iptables-mode.ts";
+import type { ModeContext, OpenBackend, OpenMode, Watch } from "./mode.ts";
+
+/** Under automatic choice, the share of time that audits may take, and the shortest period. */
+const auditShare = 0.01;
+const shortestAuditMs = 60_000;
+
+/**
+ * Opens IPVS mode.
+ *
+ * @throws CommandError when it is not possible here
+ */
+export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
+  const { config, log } = context;
+  const host = await findIptables(config);
+  for (const { path, wanted, reason } of prepare(config)) {
+    log.error("Cannot set a kernel parameter that IPVS needs", { path, wanted, reason });
+  }
+  return {
+    families: host.families,
+    open: async (plan, node) => {
+      const opened = await openIpvs(
+        {
+          variant: host.variant,
+          backend: backendOptions(context, plan, node),
+          rules: {
+            dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
+            acceptServices: config.sluice.ipvs.acceptServices,
+            answerPing: config.sluice.ipvs.answerPing,
+          },
+        },
+        plan,
+      );
+      return describe(context, opened, host.variant);
+    },
+  };
+}
+
+function describe(context: ModeContext, opened: OpenIpvs, variant: string): OpenBackend {
+  context.onAffinityLimit("set", Number.POSITIVE_INFINITY);
+  return {
+    backend: opened.backend,
+    details: { variant, scheduler: ipvsScheduler(context.config), hairpin: opened.settings.hairpin },
+    watch: (proxier) => new IpvsWatch(context, opened, proxier),
+  };
+}
+
+function prepare(config: ProxyConfig): ReturnType<typeof prepareIpvsHost> {
+  const { strictARP, tcpTimeoutMs, tcpFinTimeoutMs, udpTimeoutMs } = config.ipvs;
+  const seconds = (ms: number): number => Math.floor(ms / 1000);
+  try {
+    return prepareIpvsHost({
+      scheduler: ipvsScheduler(config),
+      strictARP,
+      timeouts: { tcp: seconds(tcpTimeoutMs), tcpFin: seconds(tcpFinTimeoutMs), udp: seconds(udpTimeoutMs) },
+    });
+  } catch (error) {
+    throw error instanceof IpvsUnavailableError
+      ? new CommandError(1, error.message, { cause: error })
+      : error;
+  }
+}
+
+function backendOptions(
+  { config, nodeName, onProblems }: ModeContext,
+  { family }: NodePlan,
+  node: NodeObject | undefined,
+): Parameters<typeof openIpvs>[0]["backend"] {
+  return {
+    nodeName,
+    scheduler: ipvsScheduler(config),
+    reserved: {
+      node: (node?.addresses ?? []).flatMap((text) => parseAddress(text) ?? []),
+      pods: parseCidrs([...config.clusterCIDR, ...(node?.podCIDRs ?? [])]),
+    },
+    excludeCIDRs: parseCidrs(config.ipvs.excludeCIDRs),
+    drainMs: config.sluice.ipvs.drainTimeoutMs,
+    clock: systemClock,
+    onProblems: (service, problems) => onProblems(family, service, problems),
+  };
+}
+
+/** Drains real servers, follows addresses, and reads everything back now and then. */
+class IpvsWatch implements Watch {
+  readonly #context: ModeContext;
+  readonly #proxier: Proxier;
+  readonly #monitor: IpvsMonitor;
+  #routes: Disposable | undefined;
+  #cancelAudit: () => void = () => {};
+  #started = false;
+
+  constructor(context: ModeContext, { backend }: OpenIpvs, proxier: Proxier) {
+    this.#context = context;
+    this.#proxier = proxier;
+    this.#monitor = new IpvsMonitor({
+      backend,
+      clock: systemClock,
+      exclusively: (job) => proxier.exclusively(job),
+      requestSync: () => proxier.nudge(),
+      onError: (error) => this.#tell("Cannot look after IPVS", error),
+    });
+  }
+
+  synced(scope: SyncScope, durationMs: number): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.#watchRoutes();
+    }
+    if (scope === "everything") {
+      this.#planAudit(durationMs);
+    }
+    this.#monitor.synced();
+  }
+
+  stop(): void {
+    this.#cancelAudit();
+    this.#monitor.stop();
+    this.#routes?.[Symbol.dispose]();
+    this.#routes = undefined;
+  }
+
+  /** IPVS and sets announce nothing: what somebody else changes there is found by reading. */
+  #planAudit(durationMs: number): void {
+    const { auditPeriodMs } = this.#context.config.sluice.ipvs;
+    const period = auditPeriodMs > 0 ? auditPeriodMs : Math.max(shortestAuditMs, durationMs / auditShare);
+    this.#cancelAudit();
+    this.#cancelAudit = systemClock.after(period, () => this.#proxier.resync());
+  }
+
+  #watchRoutes(): void {
+    try {
+      this.#routes = watchRoutes({
+        onEvent: (event) => this.#monitor.noteEvent(event),
+        onLost: () => this.#monitor.noteLoss(),
+        onError: (error) => this.#tell("Cannot follow the addresses of this node any more", error),
+      });
+    } catch (error) {
+      if (!isKernelError(error)) {
+        throw error;
+      }
+      this.#tell("Cannot follow the addresses of this node", error);
+    }
+  }
+
+  #tell(message: string, error: unknown): void {
+    const { family } = this.#proxier;
+    this.#context.log.error(message, {
+      ipFamily: family,
+      error: error instanceof Error ? error : String(error),
+    });
+  }
+}

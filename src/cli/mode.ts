@@ -1,0 +1,48 @@
+/**
+ * A mode as the daemon sees it: what opens a backend for a family, and what watches over it between syncs.
+ *
+ * @module
+ */
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { LogFields, Logger } from "../operations/logger.ts";
+import type { Family } from "../proxier/address.ts";
+import type { Backend } from "../proxier/backend.ts";
+import type { NodeObject, ObjectKey, Problem } from "../proxier/objects.ts";
+import type { NodePlan } from "../proxier/plan.ts";
+import type { Proxier } from "../proxier/proxier.ts";
+import type { SyncScope } from "../proxier/sync-loop.ts";
+
+/** What a mode may use of the daemon. */
+export interface ModeContext {
+  readonly config: ProxyConfig;
+  readonly nodeName: string;
+  readonly log: Logger;
+  /** What is wrong with a Service in this mode only; replaces what was said before. */
+  readonly onProblems: (family: Family, service: ObjectKey, problems: readonly Problem[]) => void;
+  /** How many clients per endpoint each mechanism remembers. */
+  readonly onAffinityLimit: (mechanism: "recent" | "set", limit: number) => void;
+}
+
+/** A mode on this host. */
+export interface OpenMode {
+  /** Families that work, at least one. */
+  readonly families: readonly Family[];
+  /** Opens the backend of a family. The Node object is the one of the start, if there was one. */
+  open(plan: NodePlan, node: NodeObject | undefined): Promise<OpenBackend>;
+}
+
+/** A backend of one family. */
+export interface OpenBackend {
+  readonly backend: Backend;
+  /** What was found, for the log. */
+  readonly details: LogFields;
+  /** Makes what watches over the backend. Not called for a single sync. */
+  watch(proxier: Proxier): Watch;
+}
+
+/** Looks after a backend between syncs. */
+export interface Watch {
+  /** After every successful sync; the first one starts the watch. */
+  synced(scope: SyncScope, durationMs: number): void;
+  stop(): void;
+}

@@ -1,0 +1,146 @@
+/**
+ * Cleanup: takes away everything that ipvs mode of this program or of kube-proxy left on the node, and nothing else.
+ *
+ * Left alone: virtual servers, sets, addresses, rules and chains of others; sysctls. The order is that of the kernel's
+ * references: rules look at sets, addresses lead to virtual servers.
+ *
+ * @module
+ */
+import { renderEdit } from "../iptables/builder/render.ts";
+import { isRestoreError } from "../iptables/restore-error.ts";
+import type { NetlinkConnection, NetlinkRequest } from "../netlink/connection.ts";
+import { destroySetRequest } from "../netlink/ipset.ts";
+import { listSets } from "../netlink/ipset-list.ts";
+import type { KernelError } from "../netlink/kernel-error.ts";
+import { deleteLinkRequest, findLink } from "../netlink/link.ts";
+import { type Cidr, type Family, families } from "../proxier/address.ts";
+import { fixedJumps, formerJumps, ownChains, type RuleTable, ruleTables } from "./fixed-chains.ts";
+import { ObservedRules } from "./fixed-rules-text.ts";
+import { KnownState } from "./known-state.ts";
+import type { IpvsClient } from "./netlink/client.ts";
+import { deleteVirtualServerRequest } from "./netlink/requests.ts";
+import { virtualServerName } from "./netlink/virtual-server.ts";
+import { deviceName, listServers, Ownership, readAddresses, readSets } from "./read-kernel.ts";
+import type { RuleKernel } from "./rule-kernel.ts";
+import { setName, setRoles, setType } from "./sets.ts";
+
+/** What was removed, e.g. `nat chain KUBE-SERVICES`, and what could not be. */
+export interface CleanReport {
+  readonly removed: readonly string[];
+  /** The kernel's or the tool's words. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Removes the rules of one family and variant of iptables.
+ *
+ * @throws Error when the kernel cannot be read or does not take the first of two writes
+ */
+export async function cleanRules(kernel: Pick<RuleKernel, "save" | "write">): Promise<CleanReport> {
+  const names = new Set(ruleTables.flatMap((table) => ownChains[table].map((name) => `${table} ${name}`)));
+  const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
+  await kernel.save((text) => scanner.push(text));
+  scanner.end();
+  const removed: string[] = [];
+  const failures: string[] = [];
+  for (const table of ruleTables) {
+    const jumps = [...fixedJumps, ...formerJumps].filter(
+      (jump) => jump.table === table && rules.hasJump(jump),
+    );
+    const there = ownChains[table].filter((name) => rules.chain(table, name) !== undefined);
+    const deletions = jumps.map(({ from, rule }) => renderEdit({ operation: "delete", chain: from, rule }));
+    const emptied = there.map((name) => `:${name} - [0:0]`);
+    if (jumps.length + there.length === 0) {
+      continue;
+    }
+    await kernel.write([block(table, [...deletions, ...emptied])]);
+    removed.push(...deletions.map((line) => `${table} rule ${line.replace(/^-D /, "")}`));
+    try {
+      await kernel.write([block(table, [...emptied, ...there.map((name) => `-X ${name}`)])]);
+      removed.push(...there.map((name) => `${table} chain ${name}`));
+    } catch (error) {
+      if (!isRestoreError(error)) {
+        throw error;
+      }
+      failures.push(`chains of table ${table} are empty but still there: ${error.message}`);
+    }
+  }
+  return { removed, failures };
+}
+
+/** The ways to the kernel that cleanup needs. */
+export interface CleanDoors {
+  /** Undefined where the kernel has no IPVS. */
+  readonly ipvs: IpvsClient | undefined;
+  readonly sets: NetlinkConnection;
+  readonly route: NetlinkConnection;
+}
+
+/**
+ * Removes virtual servers, the device with its addresses, and the sets, of both families. The rules must be gone.
+ *
+ * @param excluded networks whose virtual servers stay
+ * @throws KernelError when the kernel cannot be read
+ */
+export async function cleanKernel(doors: CleanDoors, excluded: readonly Cidr[]): Promise<CleanReport> {
+  const removed: string[] = [];
+  const failures: string[] = [];
+  const take = (
+    connection: Pick<NetlinkConnection, "transact">,
+    request: NetlinkRequest,
+    what: string,
+  ): void => {
+    const error: KernelError | undefined = connection.transact([request])[0]?.error;
+    if (error === undefined) {
+      removed.push(what);
+    } else if (error.code !== "not-found") {
+      failures.push(error.message);
+    }
+  };
+  if (doors.ipvs !== undefined) {
+    for (const family of families) {
+      for (const server of await ourServers(doors, doors.ipvs, family, excluded)) {
+        const request = deleteVirtualServerRequest(doors.ipvs.family, server);
+        take(doors.ipvs, request, `virtual server ${virtualServerName(server)}`);
+      }
+    }
+  }
+  const device = findLink(doors.route, deviceName);
+  if (device !== undefined) {
+    take(doors.route, deleteLinkRequest(device.index), `interface ${deviceName}`);
+  }
+  for (const name of await ourSets(doors.sets)) {
+    take(doors.sets, destroySetRequest(name), `set ${name}`);
+  }
+  return { removed, failures };
+}
+
+async function ourServers(
+  doors: CleanDoors,
+  ipvs: IpvsClient,
+  family: Family,
+  excluded: readonly Cidr[],
+): ReturnType<typeof listServers> {
+  const known = new KnownState();
+  await readSets(doors.sets, family, known);
+  const device = findLink(doors.route, deviceName)?.index ?? 0;
+  const { bound, elsewhere } = await readAddresses(doors.route, family, device);
+  for (const address of bound) {
+    known.addresses.add(address);
+  }
+  const ownership = new Ownership(known, elsewhere, excluded);
+  return (await listServers(ipvs, family)).filter((server) => ownership.isOurs(server));
+}
+
+/** By name and type: a set of our name and another type is not ours. */
+async function ourSets(sets: NetlinkConnection): Promise<readonly string[]> {
+  const types = new Map<string, string>(
+    families.flatMap((family) => setRoles.map((role) => [setName(role, family), setType(role)] as const)),
+  );
+  const there = await listSets(sets, { entries: false });
+  return there.filter(({ name, type }) => types.get(name) === type).map(({ name }) => name);
+}
+
+function block(table: RuleTable, lines: readonly string[]): string {
+  return `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
+}

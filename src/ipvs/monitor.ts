@@ -1,0 +1,120 @@
+/**
+ * Monitor: what ipvs mode has to do between syncs.
+ *
+ * Real servers that drain are looked at every few seconds, only while there are any. What could not be done is tried
+ * again with growing delays. An address that comes, goes or is taken away from kube-ipvs0 is noticed at once, because the
+ * kernel tells of it; of virtual servers and sets it does not, so they are compared now and then by a full sync, which
+ * is the business of others.
+ *
+ * @module
+ */
+import type { RouteEvent } from "../netlink/route-event.ts";
+import type { Clock } from "../proxier/clock.ts";
+import type { IpvsBackend } from "./backend.ts";
+
+/** What the monitor looks at and whom it tells. */
+export interface IpvsMonitorOptions {
+  readonly backend: Pick<
+    IpvsBackend,
+    "drain" | "repairAddresses" | "isExpected" | "hasDrainWork" | "isUnsettled"
+  >;
+  readonly clock: Clock;
+  /** Runs a job that must not overlap with a sync. */
+  readonly exclusively: <T>(job: () => Promise<T>) => Promise<T>;
+  /** Asks for a sync of what changed, though nothing did. */
+  readonly requestSync: () => void;
+  /** Told of an error; the job is tried again. Must not throw. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** How often real servers that drain are looked at. */
+const drainPeriodMs = 5_000;
+
+/** Events come in bursts: so long is waited for more of them. */
+const settleMs = 100;
+
+/** Bounds of the delay before what could not be done is tried again. */
+const firstRetryMs = 1_000;
+const longestRetryMs = 60_000;
+
+type Job = "drain" | "repair" | "retry";
+
+/** Watches one family. */
+export class IpvsMonitor {
+  readonly #options: IpvsMonitorOptions;
+  readonly #timers = new Map<Job, () => void>();
+  #retries = 0;
+  #stopped = false;
+
+  constructor(options: IpvsMonitorOptions) {
+    this.#options = options;
+  }
+
+  /** Call after every sync. */
+  synced(): void {
+    const { backend } = this.#options;
+    if (backend.hasDrainWork) {
+      this.#later("drain", drainPeriodMs);
+    }
+    if (backend.isUnsettled) {
+      this.#later("retry", Math.min(firstRetryMs * 2 ** this.#retries, longestRetryMs));
+    } else {
+      this.#retries = 0;
+    }
+  }
+
+  /** Call for every interface or address that came or went. */
+  noteEvent(event: RouteEvent): void {
+    if (!this.#options.backend.isExpected(event)) {
+      this.#later("repair", settleMs);
+    }
+  }
+
+  /** Call when events were lost. */
+  noteLoss(): void {
+    this.#later("repair", settleMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const cancel of this.#timers.values()) {
+      cancel();
+    }
+    this.#timers.clear();
+  }
+
+  /** Does the job once after the delay, unless it is waiting already. */
+  #later(job: Job, delayMs: number): void {
+    if (!(this.#stopped || this.#timers.has(job))) {
+      const cancel = this.#options.clock.after(delayMs, () => {
+        this.#timers.delete(job);
+        // Failures are handled inside.
+        void this.#do(job);
+      });
+      this.#timers.set(job, cancel);
+    }
+  }
+
+  async #do(job: Job): Promise<void> {
+    const { backend, exclusively, requestSync, onError } = this.#options;
+    try {
+      switch (job) {
+        case "retry":
+          this.#retries += 1;
+          requestSync();
+          break;
+        case "repair":
+          await exclusively(() => backend.repairAddresses());
+          this.synced();
+          break;
+        case "drain":
+          await exclusively(() => backend.drain());
+          this.synced();
+          break;
+      }
+    } catch (error) {
+      onError(error);
+      this.#later(job, job === "drain" ? drainPeriodMs : firstRetryMs);
+    }
+  }
+}

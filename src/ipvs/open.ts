@@ -1,0 +1,140 @@
+/**
+ * Opens ipvs mode on this host: looks whether everything that it needs is there, sets the kernel's switches, and makes the
+ * backend of a family.
+ *
+ * @module
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
+import { sourceEqualsDestination } from "../iptables/builder/bpf.ts";
+import { bpf, raw } from "../iptables/builder/matches.ts";
+import { renderRule } from "../iptables/builder/render.ts";
+import { acceptsRule, type Variant } from "../iptables/tools.ts";
+import { isKernelError } from "../netlink/kernel-error.ts";
+import { openNetlink } from "../netlink/socket.ts";
+import type { Family } from "../proxier/address.ts";
+import type { NodePlan } from "../proxier/plan.ts";
+import { IpvsBackend, type IpvsOptions } from "./backend.ts";
+import { HostRules } from "./host-rules.ts";
+import type { IpvsClient } from "./netlink/client.ts";
+import { openIpvs as openClient } from "./netlink/open.ts";
+import type { Timeouts } from "./netlink/timeouts.ts";
+import type { VirtualServer } from "./netlink/virtual-server.ts";
+import { ensureDevice } from "./read-kernel.ts";
+import { RuleKeeper } from "./rule-keeper.ts";
+import type { RuleKernel } from "./rule-kernel.ts";
+import type { RuleSettings } from "./rule-settings.ts";
+import { ipvsSysctls, parseKernelVersion } from "./sysctls.ts";
+
+/** This host cannot do it, or the process may not. The message says what is missing. */
+export class IpvsUnavailableError extends Error {
+  override readonly name: string = "IpvsUnavailableError";
+}
+
+/** What holds for the host as a whole. */
+export interface IpvsHostSettings {
+  /** The scheduler of Services that ask for none. */
+  readonly scheduler: string;
+  readonly strictARP: boolean;
+  /** Timeouts in seconds; 0 leaves the kernel's value. */
+  readonly timeouts: Timeouts;
+}
+
+/** A kernel setting that could not be made. */
+export interface FailedSysctl {
+  readonly path: string;
+  readonly wanted: number;
+  readonly reason: string;
+}
+
+/**
+ * Looks at the host and sets the switches of the kernel that hold for both families. Call once, before any backend.
+ *
+ * @returns settings that could not be made; IPVS works without none of them as it should
+ * @throws IpvsUnavailableError when IPVS, the scheduler or the dummy device cannot be had
+ */
+export function prepareIpvsHost(settings: IpvsHostSettings): readonly FailedSysctl[] {
+  using client = tryTo("open IPVS", openClient);
+  tryTo(`use scheduler ${settings.scheduler}`, () => probeScheduler(client, settings.scheduler));
+  {
+    using route = openNetlink("route");
+    tryTo("make a dummy device", () => ensureDevice(route));
+  }
+  const { tcp, tcpFin, udp } = settings.timeouts;
+  if (tcp + tcpFin + udp > 0) {
+    tryTo("set the timeouts of IPVS", () => client.setTimeouts(settings.timeouts));
+  }
+  return ipvsSysctls(parseKernelVersion(release()), settings.strictARP).flatMap(({ name, value }) =>
+    ensureSysctl(`/proc/sys/${name}`, value),
+  );
+}
+
+/** What a family's backend is made of. */
+export interface OpenIpvsOptions {
+  readonly variant: Variant;
+  readonly backend: Omit<IpvsOptions, "hairpinSet">;
+  readonly rules: Omit<RuleSettings, "hairpin">;
+}
+
+/** A backend with what stands behind it. */
+export interface OpenIpvs {
+  readonly backend: IpvsBackend;
+  readonly rules: RuleKernel;
+  readonly settings: RuleSettings;
+}
+
+/** Opens the backend of a family. */
+export async function openIpvs(options: OpenIpvsOptions, node: NodePlan): Promise<OpenIpvs> {
+  const { variant, backend, rules } = options;
+  const hairpin = (await canCompare(variant, node.family)) ? "compare" : "set";
+  const settings: RuleSettings = { ...rules, hairpin };
+  const kernel = new HostRules(variant, node.family);
+  const doors = {
+    ipvs: tryTo("open IPVS", openClient),
+    sets: openNetlink("netfilter"),
+    route: openNetlink("route"),
+    rules: new RuleKeeper(kernel, settings),
+  };
+  return {
+    backend: new IpvsBackend(node, doors, { ...backend, hairpinSet: hairpin === "set" }),
+    rules: kernel,
+    settings,
+  };
+}
+
+/** Whether one rule can recognise packets that come back to their sender. */
+function canCompare(variant: Variant, family: Family): Promise<boolean> {
+  const rule = { matches: [raw("-m ipvs --ipvs"), bpf(sourceEqualsDestination(family))] };
+  return acceptsRule(variant, family, renderRule("X", rule).slice("-A X".length));
+}
+
+/** A virtual server of a test network (RFC 5737) shows whether the kernel has a scheduler. */
+function probeScheduler(client: IpvsClient, scheduler: string): void {
+  const probe: VirtualServer = { protocol: "TCP", address: "198.51.100.0", port: 20_000, scheduler };
+  client.addVirtualServer(probe, { tolerant: true });
+  client.deleteVirtualServer(probe, { tolerant: true });
+}
+
+function ensureSysctl(path: string, wanted: number): readonly FailedSysctl[] {
+  try {
+    if (Number.parseInt(readFileSync(path, "utf8"), 10) !== wanted) {
+      writeFileSync(path, String(wanted));
+    }
+    return [];
+  } catch (error) {
+    return [{ path, wanted, reason: error instanceof Error ? error.message : String(error) }];
+  }
+}
+
+function tryTo<T>(what: string, job: () => T): T {
+  try {
+    return job();
+  } catch (error) {
+    if (isKernelError(error)) {
+      throw new IpvsUnavailableError(`ipvs mode is not possible here: cannot ${what}: ${error.message}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
