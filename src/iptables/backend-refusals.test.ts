@@ -69,6 +69,21 @@ describe("IptablesBackend.sync()", () => {
     expect(node.kernel.save()).toContain("10.244.8.2:8080");
   });
 
+  test("tries a refused Service again at each full sync, one at a time", async () => {
+    const node = new Node();
+    node.cluster.put(numbered(1), pods(1, 1), numbered(2), pods(2, 1));
+    node.kernel.refuse = () => "refused by test";
+    await expect(node.sync()).rejects.toThrow("refused by test");
+    node.kernel.refuse = (line) => (/10\.244\.[12]\.1:/.test(line) ? "refused by test" : undefined);
+    expect((await node.sync("everything")).quarantined).toHaveLength(2);
+    node.kernel.refuse = () => undefined;
+    expect((await node.sync()).quarantined).toHaveLength(2);
+    expect((await node.sync("everything")).quarantined).toHaveLength(1);
+    expect((await node.sync("everything")).quarantined).toEqual([]);
+    expect(node.kernel.save()).toContain("10.244.1.1:8080");
+    expect(node.kernel.save()).toContain("10.244.2.1:8080");
+  });
+
   test("looks for the one to blame among all when it is none of those that changed", async () => {
     const node = new Node();
     node.cluster.put(numbered(1), pods(1, 1), numbered(2), pods(2, 1));

@@ -77,11 +77,7 @@ export class IptablesBackend implements Backend {
 
   async sync(plan: Plan, change: PlanChange | "everything"): Promise<SyncReport> {
     this.#wanted.setNode(plan.node);
-    for (const [service, { plan: refused }] of this.#quarantine) {
-      if (plan.services.get(service) !== refused) {
-        this.#quarantine.delete(service);
-      }
-    }
+    this.#release(plan, change === "everything");
     const known = this.#known;
     let round =
       change === "everything" || known === undefined
@@ -118,6 +114,19 @@ export class IptablesBackend implements Backend {
   async close(): Promise<void> {
     this.#affinity?.close();
     await this.#kernel.close();
+  }
+
+  /**
+   * Lets Services that were refused try again: those that changed, and at a full sync the one that has waited longest,
+   * because what refused it may have passed. One at a time, so that the number of rounds stays bounded.
+   */
+  #release(plan: Plan, full: boolean): void {
+    const [longest] = full ? this.#quarantine.keys() : [];
+    for (const [service, { plan: refused }] of this.#quarantine) {
+      if (service === longest || plan.services.get(service) !== refused) {
+        this.#quarantine.delete(service);
+      }
+    }
   }
 
   #changes(known: KnownChains, services: ReadonlySet<ObjectKey>): Round {
