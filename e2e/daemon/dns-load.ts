@@ -25,7 +25,7 @@ const timeoutMs = 500;
 const pauseMs = 2;
 
 /** Names whose TXT records tell who answers: a short answer comes by UDP, a long one by TCP. */
-const names = { UDP: "who.example.test", TCP: "long.example.test" } as const;
+export const names = { UDP: "who.example.test", TCP: "long.example.test" } as const;
 
 async function ask(server: string): Promise<void> {
   const report = { answered: {}, failed: {} };

@@ -1,30 +1,43 @@
 /**
- * Programs of the DNS tests: the server NSD in a pod, and a client that asks without pause in another.
+ * Programs of the DNS tests: the server dnsmasq in a pod, and a client that asks without pause in another.
  *
  * @module
  */
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Pod } from "../harness/cluster.ts";
 import { nodeProgram } from "../harness/remote-agent.ts";
-import type { DnsReport } from "./dns-load.ts";
+import { type DnsReport, names } from "./dns-load.ts";
+
+/** Texts that make an answer too long for any UDP packet. */
+const padding: readonly string[] = Array.from({ length: 20 }, (_, index) => String(index).padEnd(200, "."));
 
 const loadScript = fileURLToPath(new URL("dns-load.ts", import.meta.url));
 
-/** NSD, authoritative for `example.test`, in a pod. */
+/** dnsmasq in a pod, by UDP and TCP, for `example.test` and nothing else. */
 export class DnsServer {
   readonly #child: ChildProcess;
 
   /** Starts one that answers with the name of its pod. */
   constructor(pod: Pod) {
-    const folder = join(pod.node.directory, `nsd-${pod.name}`);
-    mkdirSync(folder);
-    writeFileSync(join(folder, "zone"), zone(pod.name));
-    writeFileSync(join(folder, "nsd.conf"), configuration(folder, pod.ip));
-    this.#child = pod.spawn(["nsd", "-d", "-c", join(folder, "nsd.conf")], { stdio: "ignore" });
+    this.#child = pod.spawn(
+      [
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--user=root",
+        "--pid-file=",
+        "--no-resolv",
+        "--no-hosts",
+        "--bind-interfaces",
+        `--listen-address=${pod.ip}`,
+        "--local=/example.test/",
+        `--txt-record=${names.UDP},${pod.name}`,
+        `--txt-record=${names.TCP},${[pod.name, ...padding].join(",")}`,
+      ],
+      { stdio: "ignore" },
+    );
   }
 
   /** Ends it: as kubelet asks for it, or at once. */
@@ -59,36 +72,4 @@ export class DnsLoad {
     }
     return JSON.parse(value);
   }
-}
-
-function configuration(folder: string, ip: string): string {
-  return `
-server:
-  ip-address: ${ip}
-  username: ""
-  zonesdir: "${folder}"
-  pidfile: ""
-  database: ""
-  zonelistfile: "${folder}/zone.list"
-  xfrdfile: "${folder}/xfrd.state"
-  server-count: 1
-remote-control:
-  control-enable: no
-zone:
-  name: example.test
-  zonefile: zone
-`;
-}
-
-/** The long answer has too many strings for any UDP packet. */
-function zone(name: string): string {
-  const strings = Array.from({ length: 20 }, (_, index) => `"${String(index).padEnd(200, ".")}"`);
-  return `
-$ORIGIN example.test.
-@    3600 IN SOA ns hostmaster 1 3600 600 86400 3600
-@    3600 IN NS  ns
-ns   3600 IN A   192.0.2.1
-who  0    IN TXT "${name}"
-long 0    IN TXT "${name}" ${strings.join(" ")}
-`;
 }

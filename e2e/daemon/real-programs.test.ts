@@ -18,7 +18,7 @@ import { Manifests } from "./manifests.ts";
 import { type Conditions, leaving, ready, type ServiceShape, withPods } from "./objects.ts";
 
 const NEEDS = {
-  programs: ["iptables-nft", "ipset", "conntrack", "nsd", "busybox"],
+  programs: ["iptables-nft", "ipset", "conntrack", "dnsmasq", "busybox"],
   plugins: ["bridge", "host-local"],
 };
 
