@@ -81,6 +81,25 @@ function attach(): void {
   feed.attach([four.proxier, six.proxier]);
 }
 
+describe("ClusterFeed.synced()", () => {
+  test("names, once everything is known, the slices that no Service has", () => {
+    feed.upsert(service());
+    feed.upsert(slice(["10.244.1.1"]));
+    for (let index = 0; index < 22; index++) {
+      feed.upsert(slice(["10.244.1.2"], { name: `other-${index}`, serviceName: `other${index}` }));
+    }
+    told.length = 0;
+    for (const kind of ["Service", "EndpointSlice", "Node"] as const) {
+      feed.synced(kind);
+    }
+    expect(told).toHaveLength(22);
+    expect(told[0]).toContain('"object":"ns/other-0","field":"metadata.labels');
+    expect(told[0]).toContain('"service":"ns/other0"');
+    expect(told.at(-2)).toContain('{"count":2}');
+    expect(told.at(-1)).toBe("complete");
+  });
+});
+
 describe("ClusterFeed.upsert()", () => {
   test("fills the state while there are no proxiers", () => {
     feed.upsert(service());

@@ -13,6 +13,9 @@ import type { ClusterState } from "../proxier/cluster-state.ts";
 import type { NodeObject, ObjectKey, Problem, WatchedObject } from "../proxier/objects.ts";
 import type { Proxier } from "../proxier/proxier.ts";
 
+/** Most EndpointSlices without a Service that are named. */
+const strandedLimit = 20;
+
 /** What the feed tells. */
 export interface FeedObserver {
   /** Everything of all kinds has been delivered once. */
@@ -101,7 +104,31 @@ export class ClusterFeed implements SourceHandler {
 
   synced(kind: ObjectKind): void {
     if (this.#waiting.delete(kind) && this.complete) {
+      this.#tellStranded();
       this.#observer.onComplete();
+    }
+  }
+
+  /** Later on a slice may well come before its Service. */
+  #tellStranded(): void {
+    let count = 0;
+    for (const { slice, service } of this.#state.strandedSlices()) {
+      count += 1;
+      if (count <= strandedLimit) {
+        this.#observer.onLog(
+          "info",
+          "An EndpointSlice is not used: its Service is not there, or not served here",
+          {
+            kind: "EndpointSlice",
+            object: slice,
+            field: `metadata.labels["kubernetes.io/service-name"]`,
+            service,
+          },
+        );
+      }
+    }
+    if (count > strandedLimit) {
+      this.#observer.onLog("info", "Further EndpointSlices are not used", { count: count - strandedLimit });
     }
   }
 

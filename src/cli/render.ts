@@ -75,7 +75,7 @@ async function readManifests(startup: RunStartup, folder: string, log: Logger): 
     onNode: () => {},
     onEvent: () => {},
     onProblems: (_, problems) => warn(log, problems),
-    onLog: () => {},
+    onLog: (_, message, fields) => log.warning(message, fields),
   });
   const source = new ManifestSource({ folder, nodeName: startup.nodeName, once: true });
   try {

@@ -177,6 +177,14 @@ test("decodeService() skips the later of two ports with the same number or name 
   ]);
 });
 
+test("decodeService() names a Service whose annotations are huge, and goes on with it", () => {
+  const annotations = { "example.com/notes": "x".repeat(100_000), "kube-sluice.io/note": "kept" };
+  const { object, problems } = decodeService(service({}, { metadata: { annotations } }));
+  expect(problems).toEqual([expect.objectContaining({ field: "metadata.annotations" })]);
+  expect(problems[0]?.message).toContain("more than 64 KiB");
+  expect(object?.annotations).toEqual({ "kube-sluice.io/note": "kept" });
+});
+
 test("decodeService() keeps only the annotations that the program reads, each bounded", () => {
   const annotations = {
     "kubectl.kubernetes.io/last-applied-configuration": "x".repeat(100_000),
@@ -197,6 +205,7 @@ test("decodeService() keeps only the annotations that the program reads, each bo
     "service.kubernetes.io/topology-mode": "Auto",
   });
   expect(decodeService(json).problems.map((problem) => problem.field)).toEqual([
+    "metadata.annotations",
     "metadata.annotations.kube-sluice.io/long",
     "metadata.annotations.kube-sluice.io/number",
   ]);

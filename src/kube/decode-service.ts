@@ -37,6 +37,8 @@ const proxyNameLabel = "service.kubernetes.io/service-proxy-name";
 
 const annotationLength = 1024;
 const annotationLimit = 64;
+/** Characters of all annotations together; the API accepts 256 KiB, each copy of which every node would be sent. */
+const annotationsLength = 64 * 1024;
 /** Prefix of a DNS subdomain, a slash, a name. */
 const annotationKeyLength = 253 + 1 + 63;
 /** Words such as `LoadBalancer` or `ClientIP`. */
@@ -152,8 +154,13 @@ function readIngress(loadBalancer: Fields, pool: StringPool): readonly IngressOb
 function readAnnotations(metadata: Fields): Readonly<Record<string, string>> {
   const annotations = metadata.record("annotations");
   const kept: Record<string, string> = {};
+  const keys = annotations.names();
+  if (annotations.textLength() > annotationsLength) {
+    const message = `there are more than ${annotationsLength >> 10} KiB of them`;
+    metadata.problem("annotations", message, "those that are not for this program are dropped");
+  }
   let count = 0;
-  for (const key of annotations.names()) {
+  for (const key of keys) {
     const ours = annotationPrefixes.some((prefix) => key.startsWith(prefix));
     if (!ours || key.length > annotationKeyLength) {
       continue;

@@ -65,6 +65,14 @@ export class Fields {
     return Object.keys(this.#record);
   }
 
+  /** Characters in the names and texts directly in this object. */
+  textLength(): number {
+    return Object.entries(this.#record).reduce(
+      (sum, [name, value]) => sum + name.length + (typeof value === "string" ? value.length : 0),
+      0,
+    );
+  }
+
   /** A reader of the object in a field; of an empty object when there is none. */
   record(name: string): Fields {
     const value = this.#value(name);

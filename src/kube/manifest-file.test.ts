@@ -30,6 +30,35 @@ spec:
   - port: 80
 `;
 
+test("parseManifest() names fields that the kind does not have", async () => {
+  const text = `${service}  - port: 81
+    name: more
+    nodeport: 30081
+  externalIPS: [192.0.2.1]
+  sessionAffinityConfig: {clientIP: {timeout: 3}}
+  selector: {any: thing}
+colour: blue
+"a\\tb": 1
+`;
+  const { objects } = await parse(text);
+  const found = objects.flatMap(({ problems }) => problems.map(({ object, field }) => `${object} ${field}`));
+  expect(found.toSorted()).toEqual([
+    'default/web "a\\tb"',
+    "default/web colour",
+    "default/web spec.externalIPS",
+    "default/web spec.ports[1].nodeport",
+    "default/web spec.sessionAffinityConfig.clientIP.timeout",
+  ]);
+  expect(objects).toHaveLength(1);
+});
+
+test("parseManifest() names no field of what kubectl prints", async () => {
+  const json = [serviceJson("web", "1"), sliceJson("web", "2", ["10.244.1.1"]), nodeJson("n1", "3")];
+  const { objects } = await parse(JSON.stringify({ apiVersion: "v1", kind: "List", items: json }), "a.json");
+  expect(objects.flatMap(({ problems }) => problems)).toEqual([]);
+  expect(objects).toHaveLength(3);
+});
+
 test("parseManifest() reads all documents of a file and leaves out other kinds", async () => {
   const text = [
     "# a comment",

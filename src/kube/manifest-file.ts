@@ -17,8 +17,9 @@ import { decodeObject } from "./decode.ts";
 import { asRecord, type JsonRecord } from "./fields.ts";
 import type { Pacer } from "./pacer.ts";
 import { showValue } from "./problem-list.ts";
-import type { ObjectKind } from "./source.ts";
+import { type ObjectKind, objectKey } from "./source.ts";
 import type { StringPool } from "./string-pool.ts";
+import { unknownFields } from "./unknown-fields.ts";
 
 /** An object of a file, and what is wrong with it. */
 export interface ManifestObject {
@@ -64,7 +65,9 @@ export async function parseManifest(
       if (decoded.object === undefined) {
         problems.push(...decoded.problems);
       } else {
-        objects.push({ object: decoded.object, problems: decoded.problems });
+        const { object } = decoded;
+        const unknown = unknownFields(item.kind, objectKey(object), item.json);
+        objects.push({ object, problems: [...decoded.problems, ...unknown] });
       }
     }
     if (pacer.due()) {

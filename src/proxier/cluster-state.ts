@@ -43,6 +43,15 @@ export class ClusterState {
       : all.filter((slice) => slice.addressType === family);
   }
 
+  /** Slices whose Service is not known, with its key. */
+  *strandedSlices(): Generator<{ readonly slice: ObjectKey; readonly service: ObjectKey }> {
+    for (const [slice, service] of this.#sliceOwner) {
+      if (!this.#services.has(service)) {
+        yield { slice, service };
+      }
+    }
+  }
+
   /** @returns the Services touched: none when nothing relevant differs */
   upsertService(service: ServiceObject): readonly ObjectKey[] {
     const key = objectKey(service);
