@@ -64,6 +64,8 @@ const cases: readonly Hostile[] = [
   {
     what: "unknown fields",
     text: manifest(sound.replace("{clusterIP", "{color: blue, clusterIP")),
+    object: "default/bad",
+    field: "spec.color",
     served: true,
   },
   {
@@ -115,9 +117,12 @@ const cases: readonly Hostile[] = [
     text: manifest(sound, {
       metadata: `{namespace: default, name: bad, annotations: {note: "${"x".repeat(100_000)}"}}`,
     }),
+    object: "default/bad",
+    field: "metadata.annotations",
     served: true,
   },
   {
+    // May come before its Service; only at the start, when everything is known, does the log name it.
     what: "a slice of a Service that does not exist",
     text: manifest(sound, { of: "nowhere" }),
     served: false,
