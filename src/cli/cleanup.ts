@@ -5,31 +5,16 @@
  */
 import { parseCidrs } from "../config/effective-settings.ts";
 import type { LoadedStartup } from "../config/load-config.ts";
-import type { AffinityStore } from "../iptables/affinity-store.ts";
 import { cleanTables } from "../iptables/cleanup.ts";
-import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
 import { installedFamilies } from "../iptables/setup.ts";
 import type { Variant } from "../iptables/tools.ts";
-import { cleanKernel, cleanRules } from "../ipvs/cleanup.ts";
+import { cleanRules } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
-import { openIpvs } from "../ipvs/netlink/open.ts";
-import { systemClock } from "../kube/clock.ts";
-import { isKernelError } from "../netlink/kernel-error.ts";
-import { openNetlink } from "../netlink/socket.ts";
 import type { Logger } from "../operations/logger.ts";
-import { type Cidr, type Family, families } from "../proxier/address.ts";
+import { type Family, families } from "../proxier/address.ts";
 import { CommandError } from "./exit.ts";
-
-/** nf_tables lets go of a set only a moment after the rule that named it: how often, and after how long, to try again. */
-const setAttempts = 40;
-const setPauseMs = 50;
-
-/** What a step removed, and what it could not. */
-interface StepReport {
-  readonly removed: readonly string[];
-  readonly failures: readonly string[];
-}
+import { cleanAffinitySets, cleanIpvs, type StepReport } from "./host-cleanup.ts";
 
 /**
  * Cleans both variants and both families, whichever of them work here: leftovers do not tell where they are. Rules come
@@ -61,7 +46,7 @@ export async function cleanup(startup: LoadedStartup, log: Logger): Promise<stri
   }
   await attempt("", () => cleanIpvs(parseCidrs(config.ipvs.excludeCIDRs)));
   for (const family of families) {
-    await attempt(`${family} `, () => cleanSets(family));
+    await attempt(`${family} `, () => cleanAffinitySets(family));
   }
   if (failed) {
     throw new CommandError(1, "cleanup is incomplete");
@@ -82,70 +67,5 @@ async function cleanChains(variant: Variant, family: Family): Promise<StepReport
   } finally {
     await rules.close();
     await kernel.close();
-  }
-}
-
-/** Virtual servers, kube-ipvs0 and the sets of ipvs mode. A kernel without IPVS or sets has none. */
-async function cleanIpvs(excluded: readonly Cidr[]): Promise<StepReport> {
-  const ipvs = openIfThere(openIpvs);
-  try {
-    using sets = openNetlink("netfilter");
-    using route = openNetlink("route");
-    return await cleanKernel({ ipvs, sets, route }, excluded);
-  } catch (error) {
-    if (isKernelError(error, "unsupported") || isKernelError(error, "rejected")) {
-      return { removed: [], failures: [] };
-    }
-    throw error;
-  } finally {
-    ipvs?.[Symbol.dispose]();
-  }
-}
-
-function openIfThere<T>(open: () => T): T | undefined {
-  try {
-    return open();
-  } catch (error) {
-    if (isKernelError(error, "unsupported") || isKernelError(error, "not-found")) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-/**
- * Removes the sets of affinity of iptables mode.
- *
- * @throws Error when one is still in use, and KernelError
- */
-async function cleanSets(family: Family): Promise<StepReport> {
-  const store = new HostAffinityStore(family, true);
-  try {
-    const names = store.hasSets ? await listSets(store) : [];
-    let left = names.length > 0 ? store.destroy(names) : [];
-    for (let attempt = 1; left.length > 0 && attempt < setAttempts; attempt++) {
-      await new Promise<void>((resolve) => {
-        systemClock.after(setPauseMs, resolve);
-      });
-      left = store.destroy(left);
-    }
-    if (left.length > 0) {
-      throw new Error(`Cannot remove the sets ${left.join(", ")}: somebody else's rules name them`);
-    }
-    return { removed: names.map((name) => `ipset ${name}`), failures: [] };
-  } finally {
-    store.close();
-  }
-}
-
-/** A kernel that does not know sets has none: it takes the request for nonsense. */
-async function listSets(store: AffinityStore): Promise<readonly string[]> {
-  try {
-    return await store.list();
-  } catch (error) {
-    if (isKernelError(error, "unsupported") || isKernelError(error, "rejected")) {
-      return [];
-    }
-    throw error;
   }
 }

@@ -26,6 +26,7 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
   const host = await findIptables(context.config);
   return {
     families: host.families,
+    variant: host.variant,
     open: async (plan) => {
       const opened = await openIptables(context.config, host, plan);
       for (const [mechanism, limit] of opened.affinity.limits) {

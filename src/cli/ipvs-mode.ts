@@ -37,6 +37,7 @@ export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
   }
   return {
     families: host.families,
+    variant: host.variant,
     open: async (plan, node) => {
       const opened = await openIpvs(
         {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { Variant } from "../iptables/tools.ts";
 import type { LogFields, Logger } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
 import type { Backend } from "../proxier/backend.ts";
@@ -27,6 +28,8 @@ export interface ModeContext {
 export interface OpenMode {
   /** Families that work, at least one. */
   readonly families: readonly Family[];
+  /** The iptables programs in use. */
+  readonly variant: Variant;
   /** Opens the backend of a family. The Node object is the one of the start, if there was one. */
   open(plan: NodePlan, node: NodeObject | undefined): Promise<OpenBackend>;
 }

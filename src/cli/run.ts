@@ -7,10 +7,12 @@
  * @module
  */
 import { modeSettings } from "../config/effective-settings.ts";
-import type { Startup } from "../config/load-config.ts";
+import { configFromFile, refuseUnavailableMode, type Startup } from "../config/load-config.ts";
 import { checkNodeSettings } from "../config/node-checks.ts";
+import { readConfigFile } from "../config/read-config-file.ts";
 import { FlowReconciler } from "../conntrack/flow-reconciler.ts";
 import { StaleFlows } from "../conntrack/stale-flows.ts";
+import type { Variant } from "../iptables/tools.ts";
 import { systemClock } from "../kube/clock.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
@@ -20,6 +22,7 @@ import { ClusterState } from "../proxier/cluster-state.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
+import { configChanged } from "./config-watch.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
@@ -30,6 +33,7 @@ import type { ModeContext, OpenMode, Watch } from "./mode.ts";
 import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { openSource } from "./open-source.ts";
+import { removeOtherMode } from "./other-mode.ts";
 import { startServers } from "./servers.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
@@ -64,6 +68,9 @@ class Daemon {
   #nodeChanged: () => void = () => {};
   #families: readonly OpenFamily[] = [];
   #unsynced = new Set<Family>();
+  #variant: Variant = "nft";
+  /** Settled once nothing of another mode is left, or it is given up. */
+  #tidied: Promise<void> = Promise.resolve();
 
   constructor(startup: RunStartup, logging: Logging, signal: AbortSignal) {
     this.#startup = startup;
@@ -104,6 +111,7 @@ class Daemon {
       const status = process.manifests === undefined ? 1 : 2;
       this.#done.reject(new CommandError(status, errorText(error), { cause: error }));
     });
+    this.#followConfig().catch((error: unknown) => this.#done.reject(error));
     const started = this.#startProxiers(mode);
     started.catch((error: unknown) => this.#done.reject(error));
     try {
@@ -112,6 +120,34 @@ class Daemon {
       this.#stop.abort();
       await started.catch(() => {});
       await this.#closeInTime();
+    }
+  }
+
+  /** New settings need a new start: what stands in the kernel is adopted by it. */
+  async #followConfig(): Promise<void> {
+    const { config, process, flags } = this.#startup;
+    const { configFile } = process;
+    if (configFile === undefined || process.once) {
+      return;
+    }
+    const changed = await configChanged({
+      current: config,
+      read: () => readConfigFile(configFile),
+      decode: (bytes) => {
+        const loaded = configFromFile(bytes, flags).config;
+        refuseUnavailableMode(loaded.mode);
+        return loaded;
+      },
+      onRefused: (reason) =>
+        this.#log.error("The new configuration is refused: the old one stays in force", {
+          file: configFile,
+          reason,
+        }),
+      clock: systemClock,
+      signal: this.#signal,
+    });
+    if (changed) {
+      throw new CommandError(1, "the configuration file has changed: ending, to be started with the new one");
     }
   }
 
@@ -161,6 +197,7 @@ class Daemon {
       return;
     }
     this.#unsynced = new Set(mode.families);
+    this.#variant = mode.variant;
     this.#feed.attach(this.#families.map(({ proxier }) => proxier));
     this.#nodeChanged = () => this.#react(nodeAtStart);
     for (const { proxier, started } of this.#families) {
@@ -260,10 +297,27 @@ class Daemon {
     const open = this.#families.find((one) => one.family === family);
     open?.watch?.synced(scope, totalMs);
     open?.flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
-    this.#unsynced.delete(family);
-    if (this.#startup.process.once && this.#unsynced.size === 0) {
-      this.#done.resolve(0);
+    if (this.#unsynced.delete(family) && this.#unsynced.size === 0) {
+      this.#servesAll();
     }
+  }
+
+  /** Every family is served for the first time. */
+  #servesAll(): void {
+    const { config, process } = this.#startup;
+    this.#tidied = removeOtherMode({
+      config,
+      variant: this.#variant,
+      families: this.#families.map(({ family }) => family),
+      log: this.#log,
+      clock: systemClock,
+      signal: this.#signal,
+      waits: !process.once,
+    }).then(() => {
+      if (process.once) {
+        this.#done.resolve(0);
+      }
+    });
   }
 
   #failed({ family, error }: SyncFailure): void {
@@ -288,6 +342,7 @@ class Daemon {
     for (const { watch } of this.#families) {
       watch?.stop();
     }
+    await this.#tidied;
     await Promise.all(
       this.#families.map(async ({ proxier, healthPorts, flows }) => {
         await proxier.stop();

@@ -2,6 +2,7 @@
  * @module
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import { rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
 import { PlannedCluster, port, service, slice } from "../proxier/testing.ts";
 import { IptablesBackend } from "./backend.ts";
 import { cleanTables } from "./cleanup.ts";
@@ -54,6 +55,23 @@ describe("cleanTables()", () => {
     expect(lines().length).toBeGreaterThan(before.length + 20);
     await cleanTables(kernel);
     expect(lines()).toEqual(before);
+  });
+
+  test("leaves what ipvs mode has as well", async () => {
+    await program();
+    const kept = rulesOfIpvs();
+    // The other mode has written what both have.
+    for (const chain of ["KUBE-SERVICES", "KUBE-POSTROUTING"]) kernel.edit("nat", chain, () => []);
+    for (const chain of ["KUBE-FORWARD", "KUBE-PROXY-FIREWALL"]) kernel.edit("filter", chain, () => []);
+    const removed = await cleanTables(kernel, kept);
+    expect(removed).toContain("nat chain KUBE-NODEPORTS");
+    expect(removed).toContain("filter chain KUBE-EXTERNAL-SERVICES");
+    expect(lines().join("\n")).not.toContain("KUBE-SVC-");
+    for (const line of lines()) {
+      const [, chain] = /^:(\S+)/.exec(line) ?? [];
+      expect(chain === undefined || [...kept.chains].some((one) => one.endsWith(` ${chain}`))).toBe(true);
+    }
+    expect(kernel.save()).toContain("-j KUBE-SERVICES");
   });
 
   test("says what it removed, each thing once", async () => {

@@ -9,26 +9,48 @@
 import { renderEdit, renderRule } from "./builder/render.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { isOurs, type KnownChains } from "./known-chains.ts";
-import { canaryChain, firewallChain, jumpRules } from "./static-rules.ts";
+import { canaryChain, firewallChain, jumpRules, ownChains } from "./static-rules.ts";
 import type { WantedTable } from "./wanted-chain.ts";
 
 /** Chains per block: all are emptied before the first is deleted, so blocks may be small. */
 const chainsPerBlock = 2_000;
 
+/** What stays because another mode has it too. */
+export interface KeptRules {
+  /** Chains, as `nat KUBE-SERVICES`. */
+  readonly chains: ReadonlySet<string>;
+  /** Rules of built-in chains, as `nat -A PREROUTING …`. */
+  readonly jumps: ReadonlySet<string>;
+}
+
+/** What iptables mode has on every node. */
+export function rulesOfMode(): KeptRules {
+  return {
+    chains: new Set(
+      (["filter", "nat"] as const).flatMap((table) => ownChains[table].map((name) => `${table} ${name}`)),
+    ).add(`mangle ${canaryChain}`),
+    jumps: new Set(jumpRules.map(({ table, from, rule }) => `${table} ${renderRule(from, rule)}`)),
+  };
+}
+
+const nothingKept: KeptRules = { chains: new Set(), jumps: new Set() };
+
 /**
  * Removes everything, however incomplete it is.
  *
+ * @param kept what to leave alone
  * @returns what was removed, e.g. `nat chain KUBE-SERVICES`; empty when there was nothing
  */
 export async function cleanTables(
   kernel: Pick<IptablesKernel, "read" | "write">,
+  kept: KeptRules = nothingKept,
 ): Promise<readonly string[]> {
   const known = await kernel.read();
   const removed: string[] = [];
   const blocks: string[] = [];
   for (const table of ["filter", "nat"] as const) {
-    const jumps = presentJumps(known, table);
-    const chains = ourChains(known, table);
+    const jumps = presentJumps(known, table, kept);
+    const chains = ourChains(known, table).filter((name) => !kept.chains.has(`${table} ${name}`));
     blocks.push(block(table, jumps));
     blocks.push(
       ...inBlocks(chains, (some) =>
@@ -46,7 +68,7 @@ export async function cleanTables(
     removed.push(...jumps.map((jump) => `${table} rule ${jump.replace(/^-D /, "")}`));
     removed.push(...chains.map((name) => `${table} chain ${name}`));
   }
-  if (known.hasMangleCanary) {
+  if (known.hasMangleCanary && !kept.chains.has(`mangle ${canaryChain}`)) {
     blocks.push(block("mangle", [`:${canaryChain} - [0:0]`, `-X ${canaryChain}`]));
     removed.push(`mangle chain ${canaryChain}`);
   }
@@ -57,9 +79,11 @@ export async function cleanTables(
   return removed;
 }
 
-function presentJumps(known: KnownChains, table: WantedTable): readonly string[] {
+function presentJumps(known: KnownChains, table: WantedTable, kept: KeptRules): readonly string[] {
+  const isToGo = (line: string): boolean =>
+    known.hasBuiltIn(table, line) && !kept.jumps.has(`${table} ${line}`);
   return jumpRules
-    .filter((jump) => jump.table === table && known.hasBuiltIn(table, renderRule(jump.from, jump.rule)))
+    .filter((jump) => jump.table === table && isToGo(renderRule(jump.from, jump.rule)))
     .map((jump) => renderEdit({ operation: "delete", chain: jump.from, rule: jump.rule }));
 }
 

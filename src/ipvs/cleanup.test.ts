@@ -2,6 +2,7 @@
  * @module
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import { rulesOfMode as rulesOfIptables } from "../iptables/cleanup.ts";
 import { cidr, endpoint, here, port, service, slice } from "../proxier/testing.ts";
 import { cleanKernel, cleanRules } from "./cleanup.ts";
 import { IpvsClient } from "./netlink/client.ts";
@@ -36,6 +37,22 @@ describe("cleanRules()", () => {
     expect(host.tables.IPv4.save()).not.toContain("KUBE-");
     expect(host.tables.IPv4.save()).toContain("-A INPUT -j MINE");
     expect(await cleanRules(host.ruleKernel("IPv4"))).toEqual({ removed: [], failures: [] });
+  });
+
+  test("leaves what iptables mode has as well", async () => {
+    // The other mode has written what both have.
+    for (const chain of ["KUBE-SERVICES", "KUBE-POSTROUTING"]) host.tables.IPv4.edit("nat", chain, () => []);
+    for (const chain of ["KUBE-FORWARD", "KUBE-PROXY-FIREWALL"]) {
+      host.tables.IPv4.edit("filter", chain, () => []);
+    }
+    const { removed, failures } = await cleanRules(host.ruleKernel("IPv4"), rulesOfIptables());
+    expect(failures).toEqual([]);
+    expect(removed).toContain("filter chain KUBE-IPVS-FILTER");
+    expect(removed).not.toContain("nat chain KUBE-SERVICES");
+    const text = host.tables.IPv4.save();
+    expect(text).toContain("-j KUBE-SERVICES");
+    expect(text).not.toContain("KUBE-SLUICE-");
+    expect(text).not.toContain("KUBE-LOAD-BALANCER");
   });
 
   test("leaves chains empty that somebody else refers to, and says so", async () => {

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { renderEdit } from "../iptables/builder/render.ts";
+import { renderEdit, renderRule } from "../iptables/builder/render.ts";
+import type { KeptRules } from "../iptables/cleanup.ts";
 import { isRestoreError } from "../iptables/restore-error.ts";
 import type { NetlinkConnection, NetlinkRequest } from "../netlink/connection.ts";
 import { destroySetRequest } from "../netlink/ipset.ts";
@@ -14,7 +15,14 @@ import { listSets } from "../netlink/ipset-list.ts";
 import type { KernelError } from "../netlink/kernel-error.ts";
 import { deleteLinkRequest, findLink } from "../netlink/link.ts";
 import { type Cidr, type Family, families } from "../proxier/address.ts";
-import { fixedJumps, formerJumps, ownChains, type RuleTable, ruleTables } from "./fixed-chains.ts";
+import {
+  type FixedJump,
+  fixedJumps,
+  formerJumps,
+  ownChains,
+  type RuleTable,
+  ruleTables,
+} from "./fixed-chains.ts";
 import { ObservedRules } from "./fixed-rules-text.ts";
 import { KnownState } from "./known-state.ts";
 import type { IpvsClient } from "./netlink/client.ts";
@@ -31,12 +39,26 @@ export interface CleanReport {
   readonly failures: readonly string[];
 }
 
+/** What ipvs mode has on every node. */
+export function rulesOfMode(): KeptRules {
+  return {
+    chains: new Set(ruleTables.flatMap((table) => ownChains[table].map((name) => `${table} ${name}`))),
+    jumps: new Set(fixedJumps.map(({ table, from, rule }) => `${table} ${renderRule(from, rule)}`)),
+  };
+}
+
+const nothingKept: KeptRules = { chains: new Set(), jumps: new Set() };
+
 /**
  * Removes the rules of one family and variant of iptables.
  *
+ * @param kept what to leave alone
  * @throws Error when the kernel cannot be read or does not take the first of two writes
  */
-export async function cleanRules(kernel: Pick<RuleKernel, "save" | "write">): Promise<CleanReport> {
+export async function cleanRules(
+  kernel: Pick<RuleKernel, "save" | "write">,
+  kept: KeptRules = nothingKept,
+): Promise<CleanReport> {
   const names = new Set(ruleTables.flatMap((table) => ownChains[table].map((name) => `${table} ${name}`)));
   const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
   await kernel.save((text) => scanner.push(text));
@@ -44,10 +66,14 @@ export async function cleanRules(kernel: Pick<RuleKernel, "save" | "write">): Pr
   const removed: string[] = [];
   const failures: string[] = [];
   for (const table of ruleTables) {
+    const isKept = ({ from, rule }: FixedJump): boolean =>
+      kept.jumps.has(`${table} ${renderRule(from, rule)}`);
     const jumps = [...fixedJumps, ...formerJumps].filter(
-      (jump) => jump.table === table && rules.hasJump(jump),
+      (jump) => jump.table === table && rules.hasJump(jump) && !isKept(jump),
     );
-    const there = ownChains[table].filter((name) => rules.chain(table, name) !== undefined);
+    const there = ownChains[table].filter(
+      (name) => rules.chain(table, name) !== undefined && !kept.chains.has(`${table} ${name}`),
+    );
     const deletions = jumps.map(({ from, rule }) => renderEdit({ operation: "delete", chain: from, rule }));
     const emptied = there.map((name) => `:${name} - [0:0]`);
     if (jumps.length + there.length === 0) {
@@ -113,6 +139,41 @@ export async function cleanKernel(doors: CleanDoors, excluded: readonly Cidr[]):
     take(doors.sets, destroySetRequest(name), `set ${name}`);
   }
   return { removed, failures };
+}
+
+/**
+ * How many connections our virtual servers still have, and whether anything of ipvs mode is there at all.
+ *
+ * @param excluded networks whose virtual servers are not ours
+ * @throws KernelError when the kernel cannot be read
+ */
+export async function lookAtKernel(
+  doors: CleanDoors,
+  excluded: readonly Cidr[],
+): Promise<{ readonly isClean: boolean; readonly connections: number }> {
+  let connections = 0;
+  let servers = 0;
+  if (doors.ipvs !== undefined) {
+    const ours = new Set<string>();
+    for (const family of families) {
+      for (const server of await ourServers(doors, doors.ipvs, family, excluded)) {
+        ours.add(virtualServerName(server));
+      }
+    }
+    servers = ours.size;
+    for (const { server, realServers } of servers === 0
+      ? []
+      : await doors.ipvs.listAll({ statistics: false })) {
+      for (const one of ours.has(virtualServerName(server)) ? realServers : []) {
+        connections += one.activeConnections + one.inactiveConnections;
+      }
+    }
+  }
+  const isClean =
+    servers === 0 &&
+    findLink(doors.route, deviceName) === undefined &&
+    (await ourSets(doors.sets)).length === 0;
+  return { isClean, connections };
 }
 
 async function ourServers(
