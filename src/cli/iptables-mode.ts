@@ -20,6 +20,7 @@ import type { SyncScope } from "../proxier/sync-loop.ts";
 import { CommandError } from "./exit.ts";
 import { hasIPv6, isConntrackLiberal, setRouteLocalnet } from "./host-sysctls.ts";
 import type { ModeContext, OpenMode, Watch } from "./mode.ts";
+import { familySettings } from "./node-settings.ts";
 
 /** Opens iptables mode. */
 export async function openIptablesMode(context: ModeContext): Promise<OpenMode> {
@@ -27,6 +28,11 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
   return {
     families: host.families,
     variant: host.variant,
+    initialize: () => {
+      if (host.families.includes("IPv4") && wantsLocalhostNodePorts(context)) {
+        allowLocalhostNodePorts();
+      }
+    },
     open: async (plan) => {
       const opened = await openIptables(context.config, host, plan);
       for (const [mechanism, limit] of opened.affinity.limits) {
@@ -131,13 +137,8 @@ export async function openIptables(
   node: NodePlan,
 ): Promise<OpenIptables> {
   const { variant } = host;
-  const failure = node.localhostNodePorts ? setRouteLocalnet() : undefined;
-  if (failure !== undefined) {
-    const remedy = "set iptables.localhostNodePorts to false, or run with --init-only once";
-    throw new CommandError(
-      1,
-      `Cannot set ${failure.path} to ${failure.wanted}: ${failure.reason}; ${remedy}`,
-    );
+  if (node.localhostNodePorts) {
+    allowLocalhostNodePorts();
   }
   const settings: RuleSettings = {
     layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
@@ -146,6 +147,26 @@ export async function openIptables(
   const kernel = new HostKernel(variant, node.family);
   const affinity = await openAffinity(config, variant, node.family);
   return { backend: new IptablesBackend(node, settings, kernel, affinity), kernel, settings, affinity };
+}
+
+/** Whether NodePorts will answer on 127.0.0.0/8. The node's own addresses, which need not be known yet, are outside. */
+function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
+  return (
+    !config.nodePortAddresses.includes("primary") &&
+    familySettings(config, nodeName, undefined, "IPv4").planner.localhostNodePorts
+  );
+}
+
+/** @throws CommandError when the process may not */
+function allowLocalhostNodePorts(): void {
+  const failure = setRouteLocalnet();
+  if (failure !== undefined) {
+    const remedy = "set iptables.localhostNodePorts to false, or run with --init-only once";
+    throw new CommandError(
+      1,
+      `Cannot set ${failure.path} to ${failure.wanted}: ${failure.reason}; ${remedy}`,
+    );
+  }
 }
 
 /**

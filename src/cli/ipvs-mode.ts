@@ -38,6 +38,7 @@ export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
   return {
     families: host.families,
     variant: host.variant,
+    initialize: () => {},
     open: async (plan, node) => {
       const opened = await openIpvs(
         {

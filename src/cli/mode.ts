@@ -30,6 +30,12 @@ export interface OpenMode {
   readonly families: readonly Family[];
   /** The iptables programs in use. */
   readonly variant: Variant;
+  /**
+   * Does what takes more rights than serving does, and has not been done by opening the mode.
+   *
+   * @throws CommandError when it is not possible
+   */
+  initialize(): void;
   /** Opens the backend of a family. The Node object is the one of the start, if there was one. */
   open(plan: NodePlan, node: NodeObject | undefined): Promise<OpenBackend>;
 }

@@ -95,6 +95,10 @@ class Daemon {
     for (const { path, wanted, reason } of setConntrackSysctls(config)) {
       this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
     }
+    if (process.initOnly) {
+      mode.initialize();
+      return 0;
+    }
     const { source, recordEvent } = await openSource(
       this.#startup,
       nodeName,
