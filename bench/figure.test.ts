@@ -71,7 +71,7 @@ describe("growthOf()", () => {
 
   test("leaves out what does not depend on the number of Services, and what cannot be divided by", () => {
     const idle = { figure: "memory-idle" };
-    const none = { figure: "change-own-time" };
+    const none = { figure: "restart" };
     const figures = [at(1, 5, idle), at(2, 6, idle), at(1, 0, none), at(2, 6, none)];
     expect(growthOf(figures)).toEqual([]);
   });

@@ -78,12 +78,12 @@ export function against(bare: number, value: number): Pick<Figure, "bare" | "rat
   return { bare, ratio: value / bare };
 }
 
-/** Figures whose growth with the number of Services says nothing: they do not depend on it, or are ratios already. */
+/** Figures whose growth says nothing: they do not depend on the number of Services, or are differences. */
 const withoutGrowth: ReadonlySet<string> = new Set([
   "load-average",
   "memory-idle",
+  "change-own-time",
   "restart-bytes",
-  "growth",
 ]);
 
 /** How each figure grows from the least number of Services to the greatest: one `growth` for each that has both. */

@@ -4,14 +4,17 @@
  *
  * @module
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IptablesBackend } from "../src/iptables/backend.ts";
 import { HostKernel } from "../src/iptables/host-kernel.ts";
 import type { KnownChains } from "../src/iptables/known-chains.ts";
 import { RestoreError } from "../src/iptables/restore-error.ts";
 import { acceptsSets, chooseLayout, usableFamilies } from "../src/iptables/setup.ts";
-import { detectVariant, readKernel, runIptables, ToolError } from "../src/iptables/tools.ts";
+import { detectVariant, readKernel, restoreCommand, runIptables, ToolError } from "../src/iptables/tools.ts";
 import { families } from "../src/proxier/address.ts";
 import { PlannedCluster, service, slice } from "../src/proxier/testing.ts";
 import { runCommand } from "./harness/command.ts";
@@ -56,6 +59,20 @@ describeOnKernel("the iptables programs", { programs: neededPrograms }, () => {
 
   test.each(variants)("usableFamilies() are both, of %s", async (variant) => {
     expect(await usableFamilies(variant, families)).toEqual(families);
+  });
+
+  test("the long-lived writer of legacy takes a block that comes slowly, and outlives it", async () => {
+    // Whoever limits the wait for the lock is ended by the limit, with the lock or without it.
+    const limitMs = 5_000;
+    const { file, args } = restoreCommand("legacy", "IPv4");
+    const writer = spawn(file, args, { stdio: ["pipe", "ignore", "inherit"] });
+    const ended = once(writer, "close");
+    writer.stdin.write("*nat\n:KUBE-SLOW-A - [0:0]\n");
+    await sleep(limitMs + 1_000);
+    writer.stdin.end(":KUBE-SLOW-B - [0:0]\nCOMMIT\n*nat\n:KUBE-SLOW-C - [0:0]\nCOMMIT\n");
+    expect(await ended).toEqual([0, null]);
+    const text = await save({ variant: "legacy", family: "IPv4" });
+    for (const name of ["A", "B", "C"]) expect(text).toContain(`:KUBE-SLOW-${name} `);
   });
 
   describe.each(hosts)("on $variant $family", (host) => {

@@ -27,6 +27,7 @@ import {
  */
 const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/demo-command.ts": ["node:fs"],
+  "src/cli/heap.ts": ["node:v8"],
   "src/cli/host-sysctls.ts": ["node:fs", "node:os"],
   "src/cli/local-addresses.ts": ["node:os"],
   "src/cli/main.ts": ["node:fs/promises", "node:os"],

@@ -61,8 +61,8 @@ function launch(env: Readonly<Record<string, string>> = {}): Outcome {
 function ran(program: string): Outcome {
   const lines = [
     path.join(root, ".cache/compile"),
-    "--max-semi-space-size=1",
-    "--optimize-for-size",
+    "--max-semi-space-size=2",
+    "--expose-gc",
     path.join(root, program),
     "run",
     "two words",

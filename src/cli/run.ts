@@ -26,6 +26,7 @@ import { configChanged } from "./config-watch.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
+import { settleHeap } from "./heap.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
 import { openIptablesMode } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
@@ -309,6 +310,9 @@ class Daemon {
   /** Every family is served for the first time. */
   #servesAll(): void {
     const { config, process } = this.#startup;
+    if (!process.once) {
+      settleHeap();
+    }
     this.#tidied = removeOtherMode({
       config,
       variant: this.#variant,

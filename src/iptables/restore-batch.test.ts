@@ -94,8 +94,8 @@ describe.each([
         ? [
             ":KUBE-MARK-MASQ - [0:0]",
             ":KUBE-SVC-A - [0:0]",
-            ":KUBE-FORWARD - [0:0]",
             ":KUBE-SERVICES - [0:0]",
+            ":KUBE-FORWARD - [0:0]",
             ":KUBE-SERVICES - [0:0]",
             ":KUBE-PROXY-CANARY - [0:0]",
           ]
@@ -108,7 +108,8 @@ describe.each([
             ":KUBE-PROXY-CANARY - [0:0]",
           ],
     );
-    expect(order(text, /^-I/)).toEqual(["-I INPUT -j KUBE-SERVICES", "-I PREROUTING -j KUBE-SERVICES"]);
+    const jumps = ["-I INPUT -j KUBE-SERVICES", "-I PREROUTING -j KUBE-SERVICES"];
+    expect(order(text, /^-I/)).toEqual(bulk ? jumps.toReversed() : jumps);
   });
 
   test("refuses before it stops translating, and translates before it stops refusing", () => {
@@ -234,6 +235,15 @@ describe("RestoreBatch.text() in bulk", () => {
       expect(order(block, /^-A/).length).toBeLessThanOrEqual(20);
       expect(block.startsWith("*nat\n:")).toBe(true);
     }
+  });
+
+  test("fills an empty nat table in one COMMIT where it may be large, jumps from built-in chains included", () => {
+    const edits = { nat: ["-I PREROUTING -j KUBE-SERVICES"] };
+    const changed = [root, refusals("-j REJECT")];
+    const text = textOf({ service: services, changed, edits, bulk: true });
+    expect(order(text, /^\*|^-I/)).toEqual(["*nat", ...edits.nat, "*filter"]);
+    known = new KnownChains();
+    expect(textOf({ edits, bulk: true })).toBe(`*nat\n${edits.nat.join()}\nCOMMIT\n`);
   });
 
   test("keeps a chain that is longer than that in one COMMIT", () => {

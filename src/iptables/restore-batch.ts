@@ -6,7 +6,8 @@
  *
  * Order. Chains of Services come before the dispatch chains that lead to them; in one block of the nat table where that
  * is possible, in several where iptables-nft would take quadratic time. Of the two tables the filter table comes first
- * when it gains rules (a refusal must stand before the translation is gone) and last when it only loses some.
+ * when it gains rules (a refusal must stand before the translation is gone) and last when it only loses some. An empty
+ * nat table is filled in one go, jumps included: the legacy variant pays for all rules at every COMMIT.
  *
  * @module
  */
@@ -118,16 +119,35 @@ export class RestoreBatch {
   }
 
   *#bulk(input: BatchInput): Iterable<string> {
+    yield* this.#known.ruleCount("nat") === 0 ? this.#fresh(input) : this.#anew(input);
+  }
+
+  /** Nothing was translated or refused so far, so no order protects anybody: the nat table is written in one go. */
+  *#fresh(input: BatchInput): Iterable<string> {
+    let shared: SharedRules = { changed: [], removed: [] };
+    const chains = function* (): Iterable<WantedChain> {
+      yield* input.first.filter(isNat);
+      yield* input.serviceChains;
+      shared = input.shared();
+      yield* shared.changed.filter(isNat);
+    };
+    yield* this.#bulkChains(chains(), input.edits.nat);
+    this.#countMissing(input);
+    yield* this.#bulkRemovals(shared.removed.filter(isNat));
+    yield* nonEmpty([this.#filter(input, shared), this.#mangle(input.mangleChain)]);
+  }
+
+  *#anew(input: BatchInput): Iterable<string> {
     const own = function* (): Iterable<WantedChain> {
       yield* input.first.filter(isNat);
       yield* input.serviceChains;
     };
-    yield* this.#bulkChains(own());
+    yield* this.#bulkChains(own(), []);
     const shared = input.shared();
     this.#countMissing(input);
     const gains = this.#filterGains(input, shared);
     yield* nonEmpty(gains ? [this.#filter(input, shared)] : []);
-    yield* this.#bulkChains(shared.changed.filter(isNat));
+    yield* this.#bulkChains(shared.changed.filter(isNat), []);
     yield* this.#bulkRemovals(shared.removed.filter(isNat));
     yield* nonEmpty([
       ...(gains ? [] : [this.#filter(input, shared)]),
@@ -146,8 +166,8 @@ export class RestoreBatch {
     return input.edits.filter.length > 0 || filterChains(input, shared).some((chain) => this.#gains(chain));
   }
 
-  /** Blocks of the nat table with at most about `rulesPerCommit` rules, in pieces. */
-  *#bulkChains(chains: Iterable<WantedChain>): Iterable<string> {
+  /** Blocks of the nat table with at most about `rulesPerCommit` rules, in pieces. The edits stand in the last one. */
+  *#bulkChains(chains: Iterable<WantedChain>, edits: readonly string[]): Iterable<string> {
     let open = false;
     let rules = 0;
     let piece = "";
@@ -174,7 +194,9 @@ export class RestoreBatch {
       }
     }
     if (open) {
-      yield piece + this.#command("COMMIT");
+      yield piece + edits.map((line) => this.#command(line)).join("") + this.#command("COMMIT");
+    } else if (edits.length > 0) {
+      yield this.#block("nat", [], [], edits);
     }
   }
 

@@ -278,6 +278,6 @@ test("saveText() prints one table", async () => {
 test("restoreCommand() is verbose, waits for the lock and flushes nothing", () => {
   expect(restoreCommand("nft", "IPv6")).toEqual({
     file: "xtables-nft-multi",
-    args: ["ip6tables-restore", "-v", "-w", "5", "--noflush"],
+    args: ["ip6tables-restore", "-v", "-w", "--noflush"],
   });
 });

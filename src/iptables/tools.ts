@@ -38,9 +38,12 @@ function prefix(family: Family): "iptables" | "ip6tables" {
   return family === "IPv4" ? "iptables" : "ip6tables";
 }
 
-/** How the long-lived writer of a family is started. It waits up to five seconds for the lock of the legacy variant. */
+/**
+ * How the long-lived writer of a family is started. It waits for the lock of the legacy variant, however long: with a limit,
+ * the program sets an alarm that it does not take back when it has the lock, and ends five seconds later.
+ */
 export function restoreCommand(variant: Variant, family: Family): RestoreCommand {
-  return { file: binary(variant), args: [`${prefix(family)}-restore`, "-v", "-w", "5", "--noflush"] };
+  return { file: binary(variant), args: [`${prefix(family)}-restore`, "-v", "-w", "--noflush"] };
 }
 
 /**
