@@ -9,8 +9,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NoLocalEndpoints } from "../../src/operations/no-local-endpoints.ts";
+import { mergeChanges } from "../../src/proxier/merge-changes.ts";
 import type { PlanChange } from "../../src/proxier/plan.ts";
-import { mergeChanges } from "../../src/proxier/proxier.ts";
 import { packetIn } from "../model/arbitrary.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { countHealthCheckEndpoints, countNoLocalEndpoints } from "../model/counts.ts";

@@ -100,6 +100,20 @@ describe("ClusterFeed.synced()", () => {
   });
 });
 
+describe("ClusterFeed.attach()", () => {
+  test("names what was touched since everything was complete, and the zone, to who comes later", () => {
+    feed.upsert(service());
+    for (const kind of ["Service", "EndpointSlice", "Node"] as const) {
+      feed.synced(kind);
+    }
+    feed.upsert(slice(["10.244.1.1"]));
+    feed.upsert(node);
+    attach();
+    expect(four.told).toEqual(["touch ns/web", "zone a"]);
+    expect(six.told).toEqual(["touch ns/web", "zone a"]);
+  });
+});
+
 describe("ClusterFeed.upsert()", () => {
   test("fills the state while there are no proxiers", () => {
     feed.upsert(service());
@@ -164,7 +178,7 @@ describe("ClusterFeed.remove()", () => {
     feed.remove("Node", "here");
     expect(told).toEqual(["node here", "node gone"]);
     expect(state.node).toBeUndefined();
-    expect(four.told).toEqual([]);
+    expect(four.told).toEqual(["zone a"]);
   });
 });
 

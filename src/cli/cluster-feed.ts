@@ -37,6 +37,8 @@ export class ClusterFeed implements SourceHandler {
   /** Whose problems have changed and are told of once the source has said all that it has to say of the object. */
   readonly #untold = new Set<string>();
   readonly #waiting = new Set<ObjectKind>(["Service", "EndpointSlice", "Node"]);
+  /** Services touched while everything was complete and nobody was attached. */
+  readonly #missed = new Set<ObjectKey>();
   #proxiers: readonly Proxier[] = [];
 
   constructor(state: ClusterState, observer: FeedObserver) {
@@ -49,9 +51,22 @@ export class ClusterFeed implements SourceHandler {
     return this.#waiting.size === 0;
   }
 
-  /** From now on these are told what is touched. They must look at the whole state once by themselves. */
+  /**
+   * From now on these are told what is touched, beginning with what has been since everything was complete. They must look
+   * at the whole state once by themselves, at any time after that.
+   */
   attach(proxiers: readonly Proxier[]): void {
     this.#proxiers = proxiers;
+    const { node } = this.#state;
+    for (const proxier of proxiers) {
+      for (const service of this.#missed) {
+        proxier.touch(service);
+      }
+      if (node !== undefined) {
+        proxier.setZone(node.zone);
+      }
+    }
+    this.#missed.clear();
   }
 
   upsert(object: WatchedObject): void {
@@ -186,6 +201,11 @@ export class ClusterFeed implements SourceHandler {
     triggerTime: string,
   ): void {
     this.#observer.onEvent(kind, services.length > 0);
+    if (this.complete && this.#proxiers.length === 0) {
+      for (const service of services) {
+        this.#missed.add(service);
+      }
+    }
     for (const proxier of this.#proxiers) {
       if (family === undefined || proxier.family === family) {
         for (const service of services) {

@@ -225,9 +225,9 @@ class Daemon {
     const { config, nodeName, process } = this.#startup;
     const settings = modeSettings(config, config.mode);
     const { planner, nodePorts } = planFamily(config, nodeName, this.#state, family);
-    const opened = await mode.open(planner.plan.node, this.#state.node);
-    // What arrived meanwhile went into the state unnoticed.
-    planner.touchAll();
+    const opening = mode.open(planner.plan.node, this.#state.node);
+    planner.prepare();
+    const opened = await opening;
     this.#log.info("Serving an IP family", { ipFamily: family, mode: config.mode, ...opened.details });
     const addresses = nodePorts(localAddresses);
     const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;

@@ -4,8 +4,8 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
+import { mergeChanges } from "./merge-changes.ts";
 import type { PlanChange, ServicePlan } from "./plan.ts";
-import { mergeChanges } from "./proxier.ts";
 
 describe("mergeChanges()", () => {
   /** A plan that is told from others by its number of local endpoints. */

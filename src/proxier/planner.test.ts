@@ -106,6 +106,26 @@ describe("FamilyPlanner.take()", () => {
   });
 });
 
+describe("FamilyPlanner.prepare()", () => {
+  test("leaves to take() what it planned, and what comes later", () => {
+    const state = new WatchedState();
+    const cluster = new PlannedCluster({}, state).put(numbered(1), endpointsOf(1, 1), numbered(2));
+    const { planner } = cluster;
+    planner.prepare();
+    expect(planner.pending).toBe(true);
+    cluster.put(numbered(3));
+    state.looks = [];
+    const change = planner.take();
+    expect(state.looks).not.toContain("ns/s1");
+    expect(change.services).toEqual(new Set(["ns/s1", "ns/s2", "ns/s3"]));
+    expect(change.before.size).toBe(0);
+    expect(change.node).toBe(true);
+    expect([...change.problems.keys()]).toContain("ns/s1");
+    expect(planner.pending).toBe(false);
+    expect(planner.take().services.size).toBe(0);
+  });
+});
+
 describe("FamilyPlanner and the node", () => {
   test("counts the node as changed once, then only when something about it differs", () => {
     const { planner } = new PlannedCluster();

@@ -22,6 +22,7 @@ import {
 } from "./claims.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import { sliceProblems } from "./endpoint-slices.ts";
+import { mergeChanges } from "./merge-changes.ts";
 import type { ObjectKey, Problem } from "./objects.ts";
 import type { NodePlan, NodePortAddresses, Plan, PlanChange, ServicePlan } from "./plan.ts";
 import { sameValue } from "./same-value.ts";
@@ -57,6 +58,7 @@ export class FamilyPlanner {
   #location: NodeLocation;
   #node: NodePlan;
   #nodeTaken: NodePlan | undefined;
+  #prepared: TakenChange | undefined;
 
   constructor(settings: PlannerSettings, state: ClusterState) {
     this.#settings = settings;
@@ -78,7 +80,7 @@ export class FamilyPlanner {
 
   /** Whether {@link take} has anything to look at. */
   get pending(): boolean {
-    return this.#touched.size > 0 || !sameValue(this.#node, this.#nodeTaken);
+    return this.#prepared !== undefined || this.#touched.size > 0 || !sameValue(this.#node, this.#nodeTaken);
   }
 
   /** Marks a Service whose object or slices changed. */
@@ -111,8 +113,27 @@ export class FamilyPlanner {
     this.#node = { ...this.#node, nodePorts };
   }
 
+  /**
+   * Plans what is touched so far, so that the next {@link take} has less to do. To be called while something else is being
+   * waited for.
+   */
+  prepare(): void {
+    this.#prepared = this.take();
+  }
+
   /** Folds everything that was touched into the Plan and tells what is different now. */
   take(): TakenChange {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    const taken = this.#fold();
+    if (prepared === undefined) {
+      return taken;
+    }
+    const problems = new Map([...prepared.problems, ...taken.problems]);
+    return { ...mergeChanges(prepared, taken), problems };
+  }
+
+  #fold(): TakenChange {
     const ports = this.#derivePorts();
     const services = new Set<ObjectKey>();
     const before = new Map<ObjectKey, ServicePlan>();

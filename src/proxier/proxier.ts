@@ -8,6 +8,7 @@
 import type { Family } from "./address.ts";
 import type { Backend, SyncReport } from "./backend.ts";
 import type { Clock } from "./clock.ts";
+import { mergeChanges } from "./merge-changes.ts";
 import type { ObjectKey, Problem } from "./objects.ts";
 import type { NodePortAddresses, Plan, PlanChange } from "./plan.ts";
 import type { FamilyPlanner, TakenChange } from "./planner.ts";
@@ -212,23 +213,4 @@ export class Proxier {
 
 function noChange(): PlanChange {
   return { services: new Set(), before: new Map(), node: false };
-}
-
-/** The change from before `first` to after `second`. */
-export function mergeChanges(first: PlanChange, second: PlanChange): PlanChange {
-  if (first.services.size === 0 && !first.node) {
-    return second;
-  }
-  const before = new Map(first.before);
-  for (const [service, plan] of second.before) {
-    // A Service that the first change already touched keeps the older plan, or the absence of one.
-    if (!first.services.has(service)) {
-      before.set(service, plan);
-    }
-  }
-  return {
-    services: new Set([...first.services, ...second.services]),
-    before,
-    node: first.node || second.node,
-  };
 }
