@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -37,8 +37,9 @@ export interface GuestTests {
 export function describeInGuest({ name, file, seconds, programs = [], tests, prepare }: GuestTests): void {
   if (inGuest) {
     describe(name, () => {
+      beforeAll(prepareKernel);
       prepare?.();
-      for (const [title, work] of Object.entries(tests)) test(title, work);
+      for (const [title, work] of Object.entries(tests)) test(title, work, seconds * 1000);
     });
     return;
   }
@@ -56,6 +57,17 @@ export function describeInGuest({ name, file, seconds, programs = [], tests, pre
       test(title, () => expect(results.get(title)).toBe("passed"));
     }
   });
+}
+
+/**
+ * Two programs that want a table at once, while its module is being loaded, would get in each other's way. And the guest
+ * has little memory, so its kernel means to track few connections.
+ */
+async function prepareKernel(): Promise<void> {
+  for (const tool of ["iptables-legacy", "ip6tables-legacy"]) {
+    for (const table of ["filter", "mangle", "nat"]) await runCommand([tool, "-t", table, "-S"]);
+  }
+  writeFileSync("/proc/sys/net/netfilter/nf_conntrack_max", "262144");
 }
 
 /** What became of each test in the guest: "passed", or why not. */

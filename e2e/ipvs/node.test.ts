@@ -117,7 +117,9 @@ const tests = {
   "a Service without endpoints refuses at once, one without endpoints here is silent": async () => {
     const { served, node, client, here, there } = stage;
     await served.put(service(), sliceOf([]));
-    for (const host of [client, here, node]) expect(await connect(host, vip)).toBe("rejected");
+    const rejected: string[] = [];
+    for (const host of [client, here, node]) rejected.push(`${host.name} ${await connect(host, vip)}`);
+    expect(rejected).toEqual(["client rejected", "pod1-1 rejected", "node1 rejected"]);
     await served.put(service({ internalTrafficPolicy: "Local" }), sliceOf([there]));
     for (const host of [client, here]) expect(await connect(host, vip)).toBe("timeout");
   },

@@ -22,6 +22,8 @@ export class Stage {
     beforeAll(async () => {
       const cluster = await createCluster({ nodes: 2, podsPerNode: 2, ipv6: true, variant: "legacy" });
       this.#cluster = cluster;
+      // Each REJECT is to be heard of.
+      this.node.namespace.setSysctls({ "net/ipv4/icmp_ratemask": 0, "net/ipv6/icmp/ratelimit": 0 });
       await Promise.all(
         [this.here, this.here2, this.there].map((pod) => pod.agent.listen({ tcp: [8080], udp: [8080] })),
       );

@@ -250,6 +250,24 @@ describe("IpvsBackend.sync() when somebody else writes", () => {
     );
   });
 
+  test("leaves iptables mode's translation in place until everything is served", async () => {
+    const nat = "-A KUBE-SERVICES -d 10.96.0.10/32 -j KUBE-SVC-ABC";
+    node.host.tables.IPv4.edit("nat", "KUBE-SVC-ABC", () => []);
+    node.host.tables.IPv4.edit("nat", "KUBE-SERVICES", () => [nat]);
+    const bound: string[][] = [];
+    node.host.tables.IPv4.refuse = (line) => {
+      if (line === "*nat") {
+        bound.push([...node.host.bound()]);
+      }
+      return undefined;
+    };
+    node.cluster.put(service(), slice(["10.244.1.1"]));
+    await node.sync();
+    expect(bound).toEqual([["10.96.0.10"]]);
+    expect(node.host.tables.IPv4.save()).not.toContain(nat);
+    expect(await node.sync("everything")).toMatchObject({ written: 0 });
+  });
+
   test("takes over sets that are smaller than ours, with what they hold", async () => {
     node.cluster.put(service(), slice(["10.244.1.1"]));
     await node.sync();

@@ -251,6 +251,9 @@ export class IpvsBackend implements Backend {
   async #settle(owners: Iterable<Owner>, place: Workplace, rules: RuleReport): Promise<SyncReport> {
     const counts: RunCounts = { written: rules.written, removed: 0, repaired: 0, bytes: rules.bytes };
     this.#unsettled = await this.#programmer.settle(owners, place, counts);
+    const late = await this.#doors.rules.finish();
+    counts.written += late.written;
+    counts.bytes += late.bytes;
     this.#services.releaseMarks((mark) => this.#isMarkFree(place.known, mark));
     return {
       family: this.family,

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { PlannedCluster } from "../proxier/testing.ts";
 import { fixedJumps } from "./fixed-chains.ts";
 import { fixedChains } from "./fixed-rules.ts";
-import { ObservedRules, ruleDifference } from "./fixed-rules-text.ts";
+import { ObservedRules, type RuleBlock, ruleDifference } from "./fixed-rules-text.ts";
 import { ruleSettings } from "./testing.ts";
 
 const wanted = fixedChains(new PlannedCluster().planner.plan.node, ruleSettings);
@@ -19,39 +19,60 @@ function observe(text: string): ObservedRules {
 }
 
 /** What iptables-save prints after the blocks were restored: inserted rules are at the head. */
-function saved(blocks: readonly string[]): string {
-  return blocks.join("").replaceAll(/^-I /gm, "-A ");
+function saved(blocks: readonly RuleBlock[]): string {
+  return blocks
+    .map(({ text }) => text)
+    .join("")
+    .replaceAll(/^-I /gm, "-A ");
 }
 
 describe("ruleDifference()", () => {
   test("is everything on an empty host, and nothing once that is there", () => {
-    const { blocks, written } = ruleDifference(wanted, observe(""));
-    expect(written).toBe(wanted.length + fixedJumps.length);
-    expect(blocks.map((block) => block.split("\n")[0])).toEqual(["*filter", "*mangle", "*nat"]);
-    expect(ruleDifference(wanted, observe(saved(blocks)))).toEqual({ blocks: [], written: 0 });
+    const blocks = ruleDifference(wanted, observe(""));
+    expect(blocks.reduce((sum, { written }) => sum + written, 0)).toBe(wanted.length + fixedJumps.length);
+    expect(blocks.map(({ table, text }) => [table, text.split("\n")[0]])).toEqual([
+      ["filter", "*filter"],
+      ["mangle", "*mangle"],
+      ["nat", "*nat"],
+    ]);
+    expect(ruleDifference(wanted, observe(saved(blocks)))).toEqual([]);
   });
 
   test("is the chain that somebody edited, and the jump that somebody took away", () => {
-    const text = saved(ruleDifference(wanted, observe("")).blocks)
+    const text = saved(ruleDifference(wanted, observe("")))
       .replace("-A KUBE-LOAD-BALANCER -j KUBE-MARK-MASQ\n", "")
       .replace(/^-A INPUT .*KUBE-IPVS-FILTER\n/m, "");
-    const { blocks, written } = ruleDifference(wanted, observe(text));
-    expect(written).toBe(2);
-    expect(blocks).toHaveLength(2);
-    expect(blocks[0]).toBe(
-      '*filter\n-I INPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-FILTER\nCOMMIT\n',
-    );
-    expect(blocks[1]).toMatch(
+    const [filter, nat, ...more] = ruleDifference(wanted, observe(text));
+    expect(more).toEqual([]);
+    expect(filter).toEqual({
+      table: "filter",
+      text: '*filter\n-I INPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-FILTER\nCOMMIT\n',
+      written: 1,
+    });
+    expect(nat?.text).toMatch(
       /^\*nat\n:KUBE-LOAD-BALANCER - \[0:0\]\n(-A KUBE-LOAD-BALANCER .*\n){3}COMMIT\n$/,
     );
   });
 
   test("does not take a rule of somebody else's chain for a jump of ours", () => {
-    const text = saved(ruleDifference(wanted, observe("")).blocks);
+    const text = saved(ruleDifference(wanted, observe("")));
     const jump = /^-A INPUT (.*KUBE-IPVS-FILTER)$/m.exec(text)?.[1] ?? "";
     const moved = text
       .replace(`-A INPUT ${jump}`, `-A MINE ${jump}`)
       .replace("*filter\n", "*filter\n:MINE - [0:0]\n");
-    expect(ruleDifference(wanted, observe(moved)).written).toBe(1);
+    expect(ruleDifference(wanted, observe(moved))).toMatchObject([{ table: "filter", written: 1 }]);
+  });
+});
+
+describe("ObservedRules.translatesServices", () => {
+  const services = (rule: string): ObservedRules =>
+    observe(`*nat\n:KUBE-SERVICES - [0:0]\n-A KUBE-SERVICES ${rule}\nCOMMIT\n`);
+
+  test("is true of iptables mode's chains only", () => {
+    expect(services("-d 10.96.0.10/32 -j KUBE-SVC-ABC").translatesServices).toBe(true);
+    expect(services("-d 10.96.0.10/32 -j KUBE-EXT-ABC").translatesServices).toBe(true);
+    expect(services("-m addrtype --dst-type LOCAL -j KUBE-NODE-PORT").translatesServices).toBe(false);
+    expect(observe(saved(ruleDifference(wanted, observe("")))).translatesServices).toBe(false);
+    expect(observe("").translatesServices).toBe(false);
   });
 });

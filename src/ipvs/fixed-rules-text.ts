@@ -7,7 +7,14 @@
  */
 import { renderEdit, renderRule } from "../iptables/builder/render.ts";
 import { type SaveScanner, saveScanner } from "../iptables/builder/scan.ts";
-import { type FixedChain, type FixedJump, fixedJumps, type RuleTable, ruleTables } from "./fixed-chains.ts";
+import {
+  chains,
+  type FixedChain,
+  type FixedJump,
+  fixedJumps,
+  type RuleTable,
+  ruleTables,
+} from "./fixed-chains.ts";
 
 /** The rules of our chains, and of the built-in ones, as read from the kernel. */
 export class ObservedRules {
@@ -58,51 +65,45 @@ export class ObservedRules {
     return this.#chains.get(`${table} ${name}`);
   }
 
+  /** Whether the nat table translates Services by rules of its own, as iptables mode does. */
+  get translatesServices(): boolean {
+    const lines = this.chain("nat", chains.services) ?? [];
+    return lines.some((line) => / -j KUBE-(SVC|SVL|EXT|FW)-/.test(line));
+  }
+
   /** Whether a built-in chain has the rule. */
   hasJump({ table, from, rule }: FixedJump): boolean {
     return this.#builtIn.has(`${table} ${renderRule(from, rule)}`);
   }
 }
 
-/** What is to be written. */
-export interface RuleDifference {
-  /** Restore text, a block per table; empty when nothing differs. */
-  readonly blocks: readonly string[];
-  /** Chains and jumps that are written. */
+/** What is to be written of one table. */
+export interface RuleBlock {
+  readonly table: RuleTable;
+  /** Restore text, COMMIT included. */
+  readonly text: string;
+  /** Chains and jumps in it. */
   readonly written: number;
 }
 
-/** The difference between what the kernel holds and what it should hold. */
-export function ruleDifference(wanted: readonly FixedChain[], observed: ObservedRules): RuleDifference {
-  const blocks: string[] = [];
-  let written = 0;
-  for (const table of ruleTables) {
-    const lines: string[] = [];
-    for (const chain of wanted) {
-      if (chain.table !== table) {
-        continue;
-      }
-      const rules = chain.rules.map((rule) => renderRule(chain.name, rule));
-      if (!sameLines(rules, observed.chain(table, chain.name))) {
-        lines.push(`:${chain.name} - [0:0]`, ...rules);
-        written += 1;
-      }
-    }
-    for (const jump of fixedJumps) {
-      if (jump.table === table && !observed.hasJump(jump)) {
-        lines.push(renderEdit({ operation: "insert", chain: jump.from, rule: jump.rule }));
-        written += 1;
-      }
-    }
-    if (lines.length > 0) {
-      blocks.push(`*${table}\n${lines.join("\n")}\nCOMMIT\n`);
-    }
-  }
-  return { blocks, written };
+/** The difference between what the kernel holds and what it should hold: a block for each table that differs. */
+export function ruleDifference(wanted: readonly FixedChain[], observed: ObservedRules): readonly RuleBlock[] {
+  return ruleTables.flatMap((table) => {
+    const chains = wanted.filter((chain) => chain.table === table).map((chain) => linesOf(chain, observed));
+    const jumps = fixedJumps
+      .filter((jump) => jump.table === table && !observed.hasJump(jump))
+      .map(({ from, rule }) => renderEdit({ operation: "insert", chain: from, rule }));
+    const differing = chains.filter((lines) => lines.length > 0);
+    const lines = [`*${table}`, ...differing.flat(), ...jumps, "COMMIT", ""];
+    const written = differing.length + jumps.length;
+    return written === 0 ? [] : [{ table, text: lines.join("\n"), written }];
+  });
 }
 
-function sameLines(one: readonly string[], other: readonly string[] | undefined): boolean {
-  return (
-    other !== undefined && one.length === other.length && one.every((line, index) => line === other[index])
-  );
+/** The chain as restore text; empty when the kernel holds it. */
+function linesOf({ table, name, rules }: FixedChain, observed: ObservedRules): readonly string[] {
+  const lines = rules.map((rule) => renderRule(name, rule));
+  const there = observed.chain(table, name);
+  const same = there?.length === lines.length && lines.every((line, index) => line === there[index]);
+  return same ? [] : [`:${name} - [0:0]`, ...lines];
 }

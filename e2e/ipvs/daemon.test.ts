@@ -1,0 +1,137 @@
+/**
+ * The program itself in ipvs mode: started, killed at any moment, started again, and cleaned up after.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, expect } from "vitest";
+import { Daemon, type DaemonOptions } from "../daemon/daemon.ts";
+import { eventually } from "../daemon/eventually.ts";
+import { Manifests } from "../daemon/manifests.ts";
+import { type ServiceShape, service, sliceOf } from "../daemon/objects.ts";
+import { type Client, type Cluster, createCluster, type Node } from "../harness/cluster.ts";
+import { describeInGuest } from "./guest.ts";
+import { connect, vip } from "./stage.ts";
+
+const restarts = 30;
+
+/** Logged once what another mode left is gone. Virtual servers wait for their connections to end. */
+const removed = "Removed what another mode left";
+
+const web: ServiceShape = {
+  name: "web",
+  clusterIP: vip,
+  ports: [{ port: 80, targetPort: 8080, nodePort: 30_080 }],
+  spec: { externalTrafficPolicy: "Local", type: "NodePort" },
+};
+
+let cluster: Cluster;
+let node: Node;
+let client: Client;
+let options: DaemonOptions;
+
+function prepare(): void {
+  beforeAll(async () => {
+    cluster = await createCluster({ nodes: 2, podsPerNode: 1, ipv6: true, variant: "legacy" });
+    node = cluster.node(0);
+    client = cluster.client;
+    const pods = cluster.pods;
+    await Promise.all(pods.map((pod) => pod.agent.listen({ tcp: [8080] })));
+    await cluster.routeClient("10.96.0.0/16", node);
+    const manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
+    manifests.set([service(web), sliceOf(web, pods)]);
+    options = {
+      from: { manifests: manifests.path },
+      config: {
+        mode: "ipvs",
+        ipvs: { syncPeriod: "1s", minSyncPeriod: "10ms" },
+        sluice: { iptables: { variant: "legacy" } },
+      },
+    };
+  });
+  afterAll(() => cluster.remove());
+}
+
+async function shown(...argv: readonly string[]): Promise<string> {
+  return (await node.exec(argv)).stdout;
+}
+
+const tests = {
+  "serves both families, and repairs what somebody does to the device and its addresses": async () => {
+    await using daemon = await Daemon.start(node, options);
+    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+    expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
+    for (const line of [`addr del ${vip}/32 dev kube-ipvs0`, "link del kube-ipvs0"]) {
+      await node.namespace.ip([line]);
+      await eventually("the address", async () => (await shown("ip", "-o", "addr")).includes(` ${vip}/32 `), {
+        timeoutMilliseconds: 1_500,
+      });
+    }
+    expect(await daemon.stop()).toBe(0);
+    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+  },
+
+  "killed and started again at random, it breaks no connection": async () => {
+    await (await Daemon.start(node, options)).stop("SIGKILL");
+    const before = await shown("ipvsadm", "-Sn");
+    const held = await client.agent.hold({ ip: vip, port: 80 });
+    const load = await client.agent.startLoad({ ip: vip, port: 80, pauseMilliseconds: 10 });
+    const outside = await client.agent.startLoad({ ip: node.ip, port: 30_080, pauseMilliseconds: 10 });
+    for (let count = 0; count < restarts; count++) {
+      const daemon = Daemon.launch(node, options);
+      // Before, while and after it looks at the kernel for the first time.
+      await wait(2_500 + Math.random() * 3_500);
+      await daemon.stop("SIGKILL");
+    }
+    for (const one of [load, outside]) {
+      const { answered, failures, lastFailure } = await one.stop();
+      expect({ failures, lastFailure }).toEqual({ failures: {}, lastFailure: undefined });
+      expect(answered).toBeGreaterThan(restarts);
+    }
+    expect((await held.release()).broken).toBeUndefined();
+    expect(await shown("ipvsadm", "-Sn")).toBe(before);
+  },
+
+  "no connection fails while the node goes from iptables mode to ipvs mode and back": async () => {
+    const inMode = (mode: string): DaemonOptions => ({ ...options, config: { ...options.config, mode } });
+    await (await Daemon.start(node, inMode("iptables"))).stop();
+    const load = await client.agent.startLoad({ ip: vip, port: 80, pauseMilliseconds: 10 });
+    const outside = await client.agent.startLoad({ ip: node.ip, port: 30_080, pauseMilliseconds: 10 });
+    for (const mode of ["ipvs", "iptables"]) {
+      const daemon = await Daemon.start(node, inMode(mode));
+      await eventually("the removal of the other mode", () => daemon.log.find(removed).length > 0, {
+        timeoutMilliseconds: mode === "ipvs" ? 15_000 : 1_000,
+      }).catch(() => undefined);
+      await daemon.stop();
+    }
+    for (const one of [load, outside]) {
+      const { answered, failures, lastFailure } = await one.stop();
+      expect({ failures, lastFailure }).toEqual({ failures: {}, lastFailure: undefined });
+      expect(answered).toBeGreaterThan(10);
+    }
+  },
+
+  "cleanup leaves nothing": async () => {
+    await (await Daemon.start(node, options)).stop();
+    const { status, stdout } = await Daemon.command(node, ["cleanup"]);
+    expect(stdout).toContain("kube-ipvs0");
+    expect(status).toBe(0);
+    expect(await shown("ipvsadm", "-Sn")).toBe("");
+    expect(await shown("ipset", "save")).toBe("");
+    expect(await shown("ip", "-o", "link")).not.toContain("kube-ipvs0");
+    for (const tool of ["iptables-legacy-save", "ip6tables-legacy-save"]) {
+      // The chain by which the node announces its iptables is not ours, and one of iptables mode is kubelet's as well.
+      expect(await shown(tool)).not.toMatch(/KUBE-(?!IPTABLES-HINT|FIREWALL)/);
+    }
+  },
+};
+
+describeInGuest({
+  name: "the program in ipvs mode",
+  file: import.meta.url,
+  seconds: 400,
+  programs: ["ipvsadm", "ipset"],
+  tests,
+  prepare,
+});
