@@ -63,6 +63,15 @@ describe("kube-sluice render", () => {
     expect(kubeSluice("render", ...common, "--cluster-cidr=10.244.0.0/16").stdout).toBe(stdout);
   });
 
+  test("prints what ipvs mode would make of them", async () => {
+    const args = ["render", ...common, "--cluster-cidr=10.244.0.0/16", "--proxy-mode=ipvs"];
+    const { status, stdout, stderr } = kubeSluice(...args);
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+    expect(stdout).toContain("-A -t 10.96.0.10:80 -s rr");
+    await expect(stdout).toMatchFileSnapshot("golden/web.ipvs");
+  });
+
   test("prints both families as JSON", () => {
     const { stdout } = kubeSluice("render", ...common, "--output=json");
     const { mode, restore } = JSON.parse(stdout) as { mode: string; restore: Record<string, string> };

@@ -10,7 +10,6 @@ import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "
 import { watchRoutes } from "../ipvs/watch-routes.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
-import { parseAddress } from "../proxier/address.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import type { Proxier } from "../proxier/proxier.ts";
@@ -19,6 +18,7 @@ import { CommandError } from "./exit.ts";
 import { isConntrackLiberal } from "./host-sysctls.ts";
 import { findIptables } from "./iptables-mode.ts";
 import type { ModeContext, OpenBackend, OpenMode, Watch } from "./mode.ts";
+import { reservedAddresses } from "./node-settings.ts";
 
 /** Under automatic choice, the share of time that audits may take, and the shortest period. */
 const auditShare = 0.01;
@@ -90,10 +90,7 @@ function backendOptions(
   return {
     nodeName,
     scheduler: ipvsScheduler(config),
-    reserved: {
-      node: (node?.addresses ?? []).flatMap((text) => parseAddress(text) ?? []),
-      pods: parseCidrs([...config.clusterCIDR, ...(node?.podCIDRs ?? [])]),
-    },
+    reserved: reservedAddresses(config, node),
     excludeCIDRs: parseCidrs(config.ipvs.excludeCIDRs),
     drainMs: config.sluice.ipvs.drainTimeoutMs,
     clock: systemClock,

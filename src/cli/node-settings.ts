@@ -14,7 +14,8 @@ import {
 } from "../config/effective-settings.ts";
 import { type NodeAddresses, nodeAddresses } from "../config/node-addresses.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
-import { type Family, isLoopback } from "../proxier/address.ts";
+import type { ReservedAddresses } from "../ipvs/local-addresses.ts";
+import { type Family, isLoopback, parseAddress } from "../proxier/address.ts";
 import { localhostNodePortsInEffect, type NodePortPolicy, nodePortPolicy } from "../proxier/node-ports.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import type { PlannerSettings } from "../proxier/planner.ts";
@@ -55,5 +56,13 @@ export function familySettings(
       localhostNodePorts:
         config.mode === "iptables" && localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
     },
+  };
+}
+
+/** Addresses that ipvs mode must not bind. */
+export function reservedAddresses(config: ProxyConfig, node: NodeObject | undefined): ReservedAddresses {
+  return {
+    node: (node?.addresses ?? []).flatMap((text) => parseAddress(text) ?? []),
+    pods: parseCidrs([...config.clusterCIDR, ...(node?.podCIDRs ?? [])]),
   };
 }

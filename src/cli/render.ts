@@ -3,19 +3,22 @@
  *
  * @module
  */
+import { ipvsScheduler } from "../config/effective-settings.ts";
 import type { Startup } from "../config/load-config.ts";
 import { type RenderedPlan, renderPlan } from "../iptables/render-plan.ts";
+import { renderIpvs } from "../ipvs/render-plan.ts";
 import { ManifestSource } from "../kube/manifest-source.ts";
 import type { Logger } from "../operations/logger.ts";
 import { type Address, type Family, families, parseAddress } from "../proxier/address.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
 import type { Problem } from "../proxier/objects.ts";
+import type { Plan } from "../proxier/plan.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
 import { assumedSettings } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
-import { addressesOf } from "./node-settings.ts";
+import { addressesOf, reservedAddresses } from "./node-settings.ts";
 
 type RunStartup = Extract<Startup, { action: "run" }>;
 
@@ -54,11 +57,33 @@ function renderFamily(startup: RunStartup, state: ClusterState, family: Family, 
   for (const [, problems] of planner.take().problems) {
     warn(log, problems);
   }
+  const services = planner.plan.services.size;
+  if (config.mode === "ipvs") {
+    return { family, services, text: renderIpvsMode(startup, state, planner.plan), rejected: [] };
+  }
   const rendered = renderPlan(planner.plan, assumedSettings(config));
   for (const { service, reason } of rendered.rejected) {
     log.error("A Service is left out: its rules cannot be written", { service, reason });
   }
-  return { family, services: planner.plan.services.size, ...rendered };
+  return { family, services, ...rendered };
+}
+
+/** What the tools would be fed that do by hand what the program does over netlink, one after the other. */
+function renderIpvsMode({ config, nodeName }: RunStartup, state: ClusterState, plan: Plan): string {
+  const { acceptServices, answerPing } = config.sluice.ipvs;
+  const { rules, sets, servers, addresses } = renderIpvs(plan, {
+    nodeName,
+    scheduler: ipvsScheduler(config),
+    rules: { dropInvalid: !config.conntrack.tcpBeLiberal, acceptServices, answerPing, hairpin: "compare" },
+    reserved: reservedAddresses(config, state.node),
+    localAddresses: addressesForRender(state),
+  });
+  return [
+    `# ipset restore\n${sets}`,
+    `# iptables-restore --noflush\n${rules}`,
+    `# ipvsadm -R\n${servers}`,
+    `# ip -batch -\n${addresses}`,
+  ].join("");
 }
 
 /** The addresses of the Node object if there are any: the rules may be meant for another host than this one. */
