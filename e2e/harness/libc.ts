@@ -26,6 +26,7 @@ const CLONE_NEWNET = 0x40000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
 const POLLOUT = 4;
+const EINTR = 4;
 const EAGAIN = 11;
 /** What `connectSocket` gives for a connection that is on its way. */
 export const EINPROGRESS = 115;
@@ -185,7 +186,10 @@ export function isWritable(descriptor: number): boolean {
   const pollfd = Buffer.alloc(8);
   pollfd.writeInt32LE(descriptor, 0);
   pollfd.writeInt16LE(POLLOUT, 4);
-  if (libcPoll(pollfd, 1, 0) < 0) throw systemError("poll a socket");
+  // A signal, such as the end of a child process, may come in between.
+  while (libcPoll(pollfd, 1, 0) < 0) {
+    if (koffi.errno() !== EINTR) throw systemError("poll a socket");
+  }
   return pollfd.readInt16LE(6) === POLLOUT;
 }
 
