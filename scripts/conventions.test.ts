@@ -36,7 +36,6 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
   "src/iptables/restore-process.ts": ["node:child_process"],
   "src/iptables/tools.ts": ["node:child_process"],
-  "src/ipvs/host-rules.ts": ["node:child_process"],
   "src/ipvs/netlink/example.ts": ["node:timers/promises"],
   "src/ipvs/open.ts": ["node:fs", "node:os"],
   "src/kube/folder-bell.ts": ["node:fs"],

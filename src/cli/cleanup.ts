@@ -9,12 +9,12 @@ import { cleanTables } from "../iptables/cleanup.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
 import { installedFamilies } from "../iptables/setup.ts";
 import type { Variant } from "../iptables/tools.ts";
-import { cleanRules } from "../ipvs/cleanup.ts";
+import { type CleanReport, cleanRules } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
 import type { Logger } from "../operations/logger.ts";
 import { type Family, families } from "../proxier/address.ts";
 import { CommandError } from "./exit.ts";
-import { cleanAffinitySets, cleanIpvs, type StepReport } from "./host-cleanup.ts";
+import { cleanAffinitySets, cleanIpvs } from "./host-cleanup.ts";
 
 /**
  * Cleans both variants and both families, whichever of them work here: leftovers do not tell where they are. Rules come
@@ -28,7 +28,7 @@ export async function cleanup(startup: LoadedStartup, log: Logger): Promise<stri
   const variants: readonly Variant[] = wanted === "auto" ? ["nft", "legacy"] : [wanted];
   const lines: string[] = [];
   let failed = false;
-  const attempt = async (where: string, step: () => Promise<StepReport>): Promise<void> => {
+  const attempt = async (where: string, step: () => Promise<CleanReport>): Promise<void> => {
     const { removed, failures } = await step().catch((error: unknown) => ({
       removed: [],
       failures: [error instanceof Error ? error.message : String(error)],
@@ -55,7 +55,7 @@ export async function cleanup(startup: LoadedStartup, log: Logger): Promise<stri
 }
 
 /** Chains and jumps of every mode. */
-async function cleanChains(variant: Variant, family: Family): Promise<StepReport> {
+async function cleanChains(variant: Variant, family: Family): Promise<CleanReport> {
   const rules = new HostRules(variant, family);
   const kernel = new HostKernel(variant, family);
   try {

@@ -8,7 +8,8 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { ProxyConfig } from "../config/proxy-config.ts";
-import { type Clock, sleep } from "../kube/clock.ts";
+import type { Clock } from "../kube/clock.ts";
+import { sleep } from "../proxier/clock.ts";
 
 /** Time between two looks, in milliseconds. */
 const lookMs = 2_000;

@@ -5,26 +5,21 @@
  */
 import type { AffinityStore } from "../iptables/affinity-store.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
-import { type CleanDoors, cleanKernel, lookAtKernel } from "../ipvs/cleanup.ts";
+import { type CleanDoors, type CleanReport, cleanKernel, lookAtKernel } from "../ipvs/cleanup.ts";
 import { openIpvs } from "../ipvs/netlink/open.ts";
-import { sleep, systemClock } from "../kube/clock.ts";
+import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import type { Cidr, Family } from "../proxier/address.ts";
+import { sleep } from "../proxier/clock.ts";
 
 /** nf_tables lets go of a set only a moment after the rule that named it: how often, and after how long, to try again. */
 const setAttempts = 40;
 const setPauseMs = 50;
 const never = new AbortController().signal;
 
-/** What a step removed, and what it could not. */
-export interface StepReport {
-  readonly removed: readonly string[];
-  readonly failures: readonly string[];
-}
-
 /** Virtual servers, kube-ipvs0 and the sets of ipvs mode. A kernel without IPVS or sets has none. */
-export async function cleanIpvs(excluded: readonly Cidr[]): Promise<StepReport> {
+export async function cleanIpvs(excluded: readonly Cidr[]): Promise<CleanReport> {
   const removed: string[] = [];
   for (let attempt = 1; ; attempt++) {
     const report = await withDoors("load", (doors) => cleanKernel(doors, excluded), nothing);
@@ -36,7 +31,7 @@ export async function cleanIpvs(excluded: readonly Cidr[]): Promise<StepReport> 
   }
 }
 
-const nothing: StepReport = { removed: [], failures: [] };
+const nothing: CleanReport = { removed: [], failures: [] };
 
 /**
  * What ipvs mode left in the kernel apart from rules. Asking for IPVS would load its module, so this is done only where
@@ -86,7 +81,7 @@ function openIfThere<T>(open: () => T): T | undefined {
  *
  * @throws Error when one is still in use, and KernelError
  */
-export async function cleanAffinitySets(family: Family): Promise<StepReport> {
+export async function cleanAffinitySets(family: Family): Promise<CleanReport> {
   const store = new HostAffinityStore(family, true);
   try {
     const names = store.hasSets ? await listSets(store) : [];

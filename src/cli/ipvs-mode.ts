@@ -10,6 +10,7 @@ import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "
 import { watchRoutes } from "../ipvs/watch-routes.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
+import { errorField } from "../operations/logger.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import type { Proxier } from "../proxier/proxier.ts";
@@ -164,7 +165,7 @@ class IpvsWatch implements Watch {
     const { family } = this.#proxier;
     this.#context.log.error(message, {
       ipFamily: family,
-      error: error instanceof Error ? error : String(error),
+      error: errorField(error),
     });
   }
 }

@@ -12,12 +12,13 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import { cleanTables, rulesOfMode as rulesOfIptables } from "../iptables/cleanup.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
 import type { Variant } from "../iptables/tools.ts";
-import { cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
+import { type CleanReport, cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
-import { type Clock, sleep } from "../kube/clock.ts";
+import type { Clock } from "../kube/clock.ts";
 import { errorText, type Logger } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
-import { cleanAffinitySets, cleanIpvs, lookAtIpvs, type StepReport } from "./host-cleanup.ts";
+import { sleep } from "../proxier/clock.ts";
+import { cleanAffinitySets, cleanIpvs, lookAtIpvs } from "./host-cleanup.ts";
 
 /** Time between two looks at the connections of IPVS. */
 const lookMs = 5_000;
@@ -53,7 +54,7 @@ export async function removeOtherMode(options: OtherModeOptions): Promise<void> 
   }
 }
 
-async function removeIptables({ variant, families }: OtherModeOptions): Promise<StepReport> {
+async function removeIptables({ variant, families }: OtherModeOptions): Promise<CleanReport> {
   const removed: string[] = [];
   for (const family of families) {
     const kernel = new HostKernel(variant, family);
@@ -67,7 +68,7 @@ async function removeIptables({ variant, families }: OtherModeOptions): Promise<
   return { removed, failures: [] };
 }
 
-async function removeIpvs(options: OtherModeOptions): Promise<StepReport> {
+async function removeIpvs(options: OtherModeOptions): Promise<CleanReport> {
   const { config, variant, log } = options;
   const excluded = parseCidrs(config.ipvs.excludeCIDRs);
   const { isClean, connections } = await lookAtIpvs(excluded);
@@ -84,7 +85,7 @@ async function removeIpvs(options: OtherModeOptions): Promise<StepReport> {
   }
   const removed: string[] = [];
   const failures: string[] = [];
-  const add = (report: StepReport): void => {
+  const add = (report: CleanReport): void => {
     removed.push(...report.removed);
     failures.push(...report.failures);
   };
@@ -95,7 +96,7 @@ async function removeIpvs(options: OtherModeOptions): Promise<StepReport> {
   return { removed, failures };
 }
 
-async function cleanFamily(variant: Variant, family: Family): Promise<StepReport> {
+async function cleanFamily(variant: Variant, family: Family): Promise<CleanReport> {
   const rules = new HostRules(variant, family);
   try {
     return await cleanRules(rules, rulesOfIptables());

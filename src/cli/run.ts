@@ -12,10 +12,9 @@ import { checkNodeSettings } from "../config/node-checks.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { FlowReconciler } from "../conntrack/flow-reconciler.ts";
 import { StaleFlows } from "../conntrack/stale-flows.ts";
-import type { Variant } from "../iptables/tools.ts";
 import { systemClock } from "../kube/clock.ts";
 import { openNetlink } from "../netlink/socket.ts";
-import { errorText, type Logger, type Logging } from "../operations/logger.ts";
+import { errorField, errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ServiceHealthServer } from "../operations/service-health-server.ts";
 import type { Family } from "../proxier/address.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
@@ -69,7 +68,8 @@ class Daemon {
   #nodeChanged: () => void = () => {};
   #families: readonly OpenFamily[] = [];
   #unsynced = new Set<Family>();
-  #variant: Variant = "nft";
+  /** Takes away what another mode left; set once this one is open. */
+  #tidy: () => Promise<void> = () => Promise.resolve();
   /** Settled once nothing of another mode is left, or it is given up. */
   #tidied: Promise<void> = Promise.resolve();
 
@@ -202,7 +202,16 @@ class Daemon {
       return;
     }
     this.#unsynced = new Set(mode.families);
-    this.#variant = mode.variant;
+    this.#tidy = () =>
+      removeOtherMode({
+        config,
+        variant: mode.variant,
+        families: mode.families,
+        log: this.#log,
+        clock: systemClock,
+        signal: this.#signal,
+        waits: !process.once,
+      });
     this.#feed.attach(this.#families.map(({ proxier }) => proxier));
     this.#nodeChanged = () => this.#react(nodeAtStart);
     for (const { proxier, started } of this.#families) {
@@ -262,10 +271,10 @@ class Daemon {
       hosts,
       isProxyHealthy: () => this.#telemetry.health.isHealthy(),
       onFailure: ({ service, note, error }) => {
-        this.#log.error(note, { error: errorOf(error) });
+        this.#log.error(note, { error: errorField(error) });
         this.#events.healthCheckFailed(service, note);
       },
-      onError: (error) => this.#log.error("Health check server error", { error: errorOf(error) }),
+      onError: (error) => this.#log.error("Health check server error", { error: errorField(error) }),
     });
   }
 
@@ -275,7 +284,7 @@ class Daemon {
       open: () => openNetlink("netfilter"),
       now: () => systemClock.now(),
       onReport: (report) => this.#telemetry.flowsReconciled(report),
-      onFailure: (_, error) => this.#log.error("Cannot reconcile UDP flows", { error: errorOf(error) }),
+      onFailure: (_, error) => this.#log.error("Cannot reconcile UDP flows", { error: errorField(error) }),
     });
   }
 
@@ -309,19 +318,11 @@ class Daemon {
 
   /** Every family is served for the first time. */
   #servesAll(): void {
-    const { config, process } = this.#startup;
+    const { process } = this.#startup;
     if (!process.once) {
       settleHeap();
     }
-    this.#tidied = removeOtherMode({
-      config,
-      variant: this.#variant,
-      families: this.#families.map(({ family }) => family),
-      log: this.#log,
-      clock: systemClock,
-      signal: this.#signal,
-      waits: !process.once,
-    }).then(() => {
+    this.#tidied = this.#tidy().then(() => {
       if (process.once) {
         this.#done.resolve(0);
       }
@@ -370,10 +371,6 @@ interface OpenFamily {
   readonly flows: FlowReconciler;
   /** Undefined when nothing is watched: one sync and out. */
   readonly watch: Watch | undefined;
-}
-
-function errorOf(error: unknown): Error | string {
-  return error instanceof Error ? error : String(error);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -10,7 +10,7 @@ import { systemClock } from "../kube/clock.ts";
 import { healthHandler } from "../operations/health-server.ts";
 import { keepTryingToListen, type Listener, openListener } from "../operations/http-listener.ts";
 import type { HttpHandler } from "../operations/http-message.ts";
-import type { Logger, Logging } from "../operations/logger.ts";
+import { errorField, type Logger, type Logging } from "../operations/logger.ts";
 import { metricsHandler } from "../operations/metrics-server.ts";
 import { CommandError } from "./exit.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -60,9 +60,9 @@ async function serveForever(
   }
   const address = { host: at.address, port: at.port };
   const onError = (error: unknown): void =>
-    log.error("Server error", { server: name, error: errorOf(error) });
+    log.error("Server error", { server: name, error: errorField(error) });
   const onFailure = (error: unknown): void =>
-    log.error("Cannot listen, trying again in 5 seconds", { server: name, error: errorOf(error) });
+    log.error("Cannot listen, trying again in 5 seconds", { server: name, error: errorField(error) });
   const listener: Listener | undefined = await keepTryingToListen(
     () => openListener(handler, address, { onError }),
     { hardFail, onFailure, clock: systemClock, signal },
@@ -75,8 +75,4 @@ async function serveForever(
   if (signal.aborted) {
     await listener.close();
   }
-}
-
-function errorOf(error: unknown): Error | string {
-  return error instanceof Error ? error : String(error);
 }

@@ -6,7 +6,9 @@
  *
  * @module
  */
-import { renderEdit, renderRule } from "./builder/render.ts";
+import { renderEdit, renderRule, tableBlock } from "./builder/render.ts";
+import { chunk } from "./chunk.ts";
+import { type KeptRules, keptRules, nothingKept } from "./kept-rules.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { isOurs, type KnownChains } from "./known-chains.ts";
 import { canaryChain, firewallChain, jumpRules, ownChains } from "./static-rules.ts";
@@ -15,25 +17,10 @@ import type { WantedTable } from "./wanted-chain.ts";
 /** Chains per block: all are emptied before the first is deleted, so blocks may be small. */
 const chainsPerBlock = 2_000;
 
-/** What stays because another mode has it too. */
-export interface KeptRules {
-  /** Chains, as `nat KUBE-SERVICES`. */
-  readonly chains: ReadonlySet<string>;
-  /** Rules of built-in chains, as `nat -A PREROUTING …`. */
-  readonly jumps: ReadonlySet<string>;
-}
-
 /** What iptables mode has on every node. */
 export function rulesOfMode(): KeptRules {
-  return {
-    chains: new Set(
-      (["filter", "nat"] as const).flatMap((table) => ownChains[table].map((name) => `${table} ${name}`)),
-    ).add(`mangle ${canaryChain}`),
-    jumps: new Set(jumpRules.map(({ table, from, rule }) => `${table} ${renderRule(from, rule)}`)),
-  };
+  return keptRules({ ...ownChains, mangle: [canaryChain] }, jumpRules);
 }
-
-const nothingKept: KeptRules = { chains: new Set(), jumps: new Set() };
 
 /**
  * Removes everything, however incomplete it is.
@@ -92,11 +79,9 @@ function ourChains(known: KnownChains, table: WantedTable): readonly string[] {
 }
 
 function inBlocks(chains: readonly string[], make: (some: readonly string[]) => string): readonly string[] {
-  return Array.from({ length: Math.ceil(chains.length / chainsPerBlock) }, (_, index) =>
-    make(chains.slice(index * chainsPerBlock, (index + 1) * chainsPerBlock)),
-  );
+  return chunk(chains, chainsPerBlock).map(make);
 }
 
 function block(table: string, lines: readonly string[]): string {
-  return lines.length === 0 ? "" : `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
+  return lines.length === 0 ? "" : tableBlock(table, lines);
 }

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { chunk } from "./chunk.ts";
 import { type KnownChains, wantedFingerprint } from "./known-chains.ts";
 import { ownerOfLine, type WantedChain, type WantedTable } from "./wanted-chain.ts";
 import type { SharedRules, UnwantedChain } from "./wanted-rules.ts";
@@ -335,10 +336,4 @@ function filterChains(input: BatchInput, shared: SharedRules): readonly WantedCh
 
 function nonEmpty(pieces: readonly string[]): readonly string[] {
   return pieces.filter((piece) => piece !== "");
-}
-
-function chunk<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }

@@ -105,7 +105,7 @@ export function dispatchTail(name: DispatchName, node: NodePlan, settings: RuleS
  * A reply of a pod that conntrack cannot place would reach a process of this node untranslated, and the node would reset
  * the connection. Of the chains that INPUT leads to whatever the state, this is the only one that kube-proxy rewrites.
  */
-function invalidReplies(node: NodePlan, settings: RuleSettings): readonly Rule[] {
+export function invalidReplies(node: NodePlan, settings: Pick<RuleSettings, "dropInvalid">): readonly Rule[] {
   const { detector } = node;
   if (!settings.dropInvalid || detector === undefined || coversEverything(detector)) {
     return [];

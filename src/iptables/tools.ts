@@ -8,6 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import type { Family } from "../proxier/address.ts";
+import { tableBlock } from "./builder/render.ts";
 import { KnownChains } from "./known-chains.ts";
 import type { RestoreCommand } from "./restore-process.ts";
 
@@ -62,12 +63,25 @@ export function runIptables(variant: Variant, family: Family, args: readonly str
  */
 export async function readKernel(variant: Variant, family: Family): Promise<KnownChains> {
   const reader = new DumpReader(family);
-  const save = [`${prefix(family)}-save`];
-  const { exitCode, stderr } = await run(binary(variant), save, (text) => reader.push(text));
+  await dumpTables(variant, family, (text) => reader.push(text));
+  return reader.finish();
+}
+
+/**
+ * Hands over the text of all tables of a family, in pieces that are cut anywhere.
+ *
+ * @param push must not throw
+ * @throws ToolError when the dump fails
+ */
+export async function dumpTables(
+  variant: Variant,
+  family: Family,
+  push: (text: string) => void,
+): Promise<void> {
+  const { exitCode, stderr } = await run(binary(variant), [`${prefix(family)}-save`], push);
   if (exitCode !== 0) {
     throw new ToolError(`Cannot read the ${family} rules: ${stderr.trim() || `exit code ${exitCode}`}`);
   }
-  return reader.finish();
 }
 
 /** Takes what iptables-save prints, in pieces that are cut anywhere. */
@@ -178,20 +192,12 @@ export async function isUsable(variant: Variant, family: Family): Promise<boolea
 /** Whether the kernel takes a rule, tried in a chain that nothing leads to and that is gone afterwards. */
 export async function acceptsRule(variant: Variant, family: Family, line: string): Promise<boolean> {
   const chain = "KUBE-PROXY-PROBE";
-  const text = [
-    "*nat",
-    `:${chain} - [0:0]`,
-    `-A ${chain}${line}`,
-    `-F ${chain}`,
-    `-X ${chain}`,
-    "COMMIT",
-    "",
-  ];
+  const text = tableBlock("nat", [`:${chain} - [0:0]`, `-A ${chain}${line}`, `-F ${chain}`, `-X ${chain}`]);
   const { exitCode } = await run(
     binary(variant),
     [`${prefix(family)}-restore`, "-w", "5", "--noflush"],
     undefined,
-    text.join("\n"),
+    text,
   );
   return exitCode === 0;
 }

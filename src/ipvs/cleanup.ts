@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { renderEdit, renderRule } from "../iptables/builder/render.ts";
-import type { KeptRules } from "../iptables/cleanup.ts";
+import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
+import { type KeptRules, keptRules, nothingKept } from "../iptables/kept-rules.ts";
 import { isRestoreError } from "../iptables/restore-error.ts";
 import type { NetlinkConnection, NetlinkRequest } from "../netlink/connection.ts";
 import { destroySetRequest } from "../netlink/ipset.ts";
@@ -15,14 +15,7 @@ import { listSets } from "../netlink/ipset-list.ts";
 import type { KernelError } from "../netlink/kernel-error.ts";
 import { deleteLinkRequest, findLink } from "../netlink/link.ts";
 import { type Cidr, type Family, families } from "../proxier/address.ts";
-import {
-  type FixedJump,
-  fixedJumps,
-  formerJumps,
-  ownChains,
-  type RuleTable,
-  ruleTables,
-} from "./fixed-chains.ts";
+import { type FixedJump, fixedJumps, formerJumps, ownChains, ruleTables } from "./fixed-chains.ts";
 import { ObservedRules } from "./fixed-rules-text.ts";
 import { KnownState } from "./known-state.ts";
 import type { IpvsClient } from "./netlink/client.ts";
@@ -41,13 +34,8 @@ export interface CleanReport {
 
 /** What ipvs mode has on every node. */
 export function rulesOfMode(): KeptRules {
-  return {
-    chains: new Set(ruleTables.flatMap((table) => ownChains[table].map((name) => `${table} ${name}`))),
-    jumps: new Set(fixedJumps.map(({ table, from, rule }) => `${table} ${renderRule(from, rule)}`)),
-  };
+  return keptRules(ownChains, fixedJumps);
 }
-
-const nothingKept: KeptRules = { chains: new Set(), jumps: new Set() };
 
 /**
  * Removes the rules of one family and variant of iptables.
@@ -59,7 +47,7 @@ export async function cleanRules(
   kernel: Pick<RuleKernel, "save" | "write">,
   kept: KeptRules = nothingKept,
 ): Promise<CleanReport> {
-  const names = new Set(ruleTables.flatMap((table) => ownChains[table].map((name) => `${table} ${name}`)));
+  const names = rulesOfMode().chains;
   const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
   await kernel.save((text) => scanner.push(text));
   scanner.end();
@@ -79,10 +67,10 @@ export async function cleanRules(
     if (jumps.length + there.length === 0) {
       continue;
     }
-    await kernel.write([block(table, [...deletions, ...emptied])]);
+    await kernel.write([tableBlock(table, [...deletions, ...emptied])]);
     removed.push(...deletions.map((line) => `${table} rule ${line.replace(/^-D /, "")}`));
     try {
-      await kernel.write([block(table, [...emptied, ...there.map((name) => `-X ${name}`)])]);
+      await kernel.write([tableBlock(table, [...emptied, ...there.map((name) => `-X ${name}`)])]);
       removed.push(...there.map((name) => `${table} chain ${name}`));
     } catch (error) {
       if (!isRestoreError(error)) {
@@ -200,8 +188,4 @@ async function ourSets(sets: NetlinkConnection): Promise<readonly string[]> {
   );
   const there = await listSets(sets, { entries: false });
   return there.filter(({ name, type }) => types.get(name) === type).map(({ name }) => name);
-}
-
-function block(table: RuleTable, lines: readonly string[]): string {
-  return `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { renderEdit, renderRule } from "../iptables/builder/render.ts";
+import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
 import { type SaveScanner, saveScanner } from "../iptables/builder/scan.ts";
 import {
   chains,
@@ -94,9 +94,9 @@ export function ruleDifference(wanted: readonly FixedChain[], observed: Observed
       .filter((jump) => jump.table === table && !observed.hasJump(jump))
       .map(({ from, rule }) => renderEdit({ operation: "insert", chain: from, rule }));
     const differing = chains.filter((lines) => lines.length > 0);
-    const lines = [`*${table}`, ...differing.flat(), ...jumps, "COMMIT", ""];
+    const text = tableBlock(table, [...differing.flat(), ...jumps]);
     const written = differing.length + jumps.length;
-    return written === 0 ? [] : [{ table, text: lines.join("\n"), written }];
+    return written === 0 ? [] : [{ table, text, written }];
   });
 }
 

@@ -47,6 +47,7 @@ import {
   xorMark,
 } from "../iptables/builder/targets.ts";
 import { coversEverything, detectorMatch } from "../iptables/detector-match.ts";
+import { invalidReplies } from "../iptables/static-rules.ts";
 import type { Family } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import { canaryChain, chains, type FixedChain, type RuleTable } from "./fixed-chains.ts";
@@ -200,7 +201,7 @@ class FixedRules {
     return [
       this.#onSet("boundAddress", ["dst"], letIn, { last: [oldConnection] }),
       this.#onSet("draining", ["dst", "dst"], letIn, { last: [oldConnection] }),
-      ...this.#invalidReplies(),
+      ...invalidReplies(this.#node, this.#settings),
       { matches: [], target: jump(chains.nodePort) },
       { matches: [newConnection], target: jump(chains.firewall) },
       { matches: [newConnection], target: jump(chains.refuse) },
@@ -212,20 +213,6 @@ class FixedRules {
       this.#onSet("boundAddress", ["dst"], reject(this.#node.family), { last: [newConnection] }),
       { matches: [destinationType("LOCAL")], target: jump(chains.port) },
     ];
-  }
-
-  /** A reply of a pod that conntrack cannot place would reach a process of this node, which would reset the connection. */
-  #invalidReplies(): readonly Rule[] {
-    const { detector } = this.#node;
-    if (!this.#settings.dropInvalid || detector === undefined || coversEverything(detector)) {
-      return [];
-    }
-    const matches = [
-      detectorMatch(detector),
-      comment("kubernetes invalid replies of pods"),
-      ctstate("INVALID"),
-    ];
-    return [{ matches, target: drop }];
   }
 
   #unmarkRules(): readonly Rule[] {

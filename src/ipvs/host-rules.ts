@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
 import { HostKernel } from "../iptables/host-kernel.ts";
-import { ToolError, type Variant } from "../iptables/tools.ts";
+import { dumpTables, ToolError, type Variant } from "../iptables/tools.ts";
 import type { Family } from "../proxier/address.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
 
@@ -21,32 +20,19 @@ export class HostRules implements RuleKernel {
     this.#kernel = new HostKernel(variant, family);
   }
 
-  save(push: (text: string) => void): Promise<void> {
-    const tool = this.#family === "IPv4" ? "iptables-save" : "ip6tables-save";
-    const child = spawn(`xtables-${this.#variant}-multi`, [tool], { stdio: ["ignore", "pipe", "pipe"] });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const fail = (reason: string): void =>
-      reject(new ToolError(`Cannot read the ${this.#family} rules: ${reason}`));
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  async save(push: (text: string) => void): Promise<void> {
+    let failure: Error | undefined;
+    await dumpTables(this.#variant, this.#family, (text) => {
       try {
         push(text);
       } catch (error) {
-        fail(error instanceof Error ? error.message : String(error));
+        const reason = error instanceof Error ? error.message : String(error);
+        failure ??= new ToolError(`Cannot read the ${this.#family} rules: ${reason}`);
       }
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr = (stderr + text).slice(0, 8_192);
-    });
-    child.once("error", (error) => fail(error.message));
-    child.once("close", (exitCode) => {
-      if (exitCode === 0) {
-        resolve();
-      } else {
-        fail(stderr.trim() || `exit code ${exitCode}`);
-      }
-    });
-    return promise;
+    if (failure !== undefined) {
+      throw failure;
+    }
   }
 
   async write(chunks: Iterable<string>): Promise<void> {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { renderEdit, renderRule } from "../iptables/builder/render.ts";
+import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
 import { entryText } from "../netlink/ipset-entry.ts";
 import type { Address } from "../proxier/address.ts";
 import type { Plan } from "../proxier/plan.ts";
@@ -120,15 +120,11 @@ function renderRules({ node }: Plan, settings: RuleSettings): string {
     .map((table) => {
       const own = chains.filter((chain) => chain.table === table);
       const jumps = fixedJumps.filter((jump) => jump.table === table);
-      const lines = [
-        `*${table}`,
+      return tableBlock(table, [
         ...own.map(({ name }) => `:${name} - [0:0]`),
         ...own.flatMap(({ name, rules }) => rules.map((rule) => renderRule(name, rule))),
         ...jumps.map(({ from, rule }) => renderEdit({ operation: "insert", chain: from, rule })),
-        "COMMIT",
-        "",
-      ];
-      return lines.join("\n");
+      ]);
     })
     .join("");
 }

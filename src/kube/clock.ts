@@ -25,20 +25,3 @@ export const systemClock: Clock = {
 
 /** A random number from 0 (included) to 1 (excluded). */
 export type Random = () => number;
-
-/** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */
-export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    const finish = (): void => {
-      callOff();
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const callOff = clock.after(delayMs, finish);
-    signal.addEventListener("abort", finish);
-  });
-}

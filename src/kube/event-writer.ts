@@ -9,7 +9,9 @@
  *
  * @module
  */
-import { type Clock, type Random, sleep } from "./clock.ts";
+
+import { sleep } from "../proxier/clock.ts";
+import type { Clock, Random } from "./clock.ts";
 import {
   createEvent,
   type EventNote,

@@ -9,7 +9,8 @@
  * @module
  */
 import { type FSWatcher, watch } from "node:fs";
-import { type Clock, sleep } from "./clock.ts";
+import { sleep } from "../proxier/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Time from the first report to the end of the wait, so that a burst of them causes one look; in milliseconds. */
 const settleMs = 200;

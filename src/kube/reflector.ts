@@ -11,8 +11,10 @@
  *
  * @module
  */
+
+import { sleep } from "../proxier/clock.ts";
 import { Backoff } from "./backoff.ts";
-import { type Clock, type Random, sleep } from "./clock.ts";
+import type { Clock, Random } from "./clock.ts";
 import { followWatch, type WatchListener } from "./follow-watch.ts";
 import { Intake } from "./intake.ts";
 import type { Replacement } from "./object-store.ts";

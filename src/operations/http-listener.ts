@@ -9,7 +9,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
-import type { Clock as TimerClock } from "../proxier/clock.ts";
+import { sleep, type Clock as TimerClock } from "../proxier/clock.ts";
 import { type HttpHandler, type HttpReply, splitTarget, textReply } from "./http-message.ts";
 
 /** Where to listen. */
@@ -113,7 +113,7 @@ export async function keepTryingToListen(
         throw error;
       }
     }
-    await pause(clock, signal);
+    await sleep(clock, retryMs, signal);
   }
   return undefined;
 }
@@ -121,21 +121,6 @@ export async function keepTryingToListen(
 /** `10.0.0.1:10256` or `[::]:10256`. */
 export function formatListenAddress({ host, port }: ListenAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function pause(clock: Pick<TimerClock, "after">, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      cancel();
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const cancel = clock.after(retryMs, finish);
-    signal.addEventListener("abort", finish);
-    if (signal.aborted) {
-      finish();
-    }
-  });
 }
 
 /** EAFNOSUPPORT: built or booted without IPv6. EADDRNOTAVAIL, EINVAL: switched off by sysctl. */

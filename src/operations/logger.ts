@@ -156,6 +156,11 @@ export class Logging {
   }
 }
 
+/** What was thrown, as the field of a log line: an Error keeps its stack. */
+export function errorField(error: unknown): Error | string {
+  return error instanceof Error ? error : String(error);
+}
+
 /** An error as one text: its message, then those of its causes that say something new. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) {

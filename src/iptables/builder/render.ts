@@ -38,6 +38,11 @@ export function renderEdit(edit: RuleEdit): string {
   return `${command} ${checkChainName(edit.chain)}${renderBody(edit.rule)}`;
 }
 
+/** Lines of one table as restore text: a block that takes effect at once. There must be lines. */
+export function tableBlock(table: string, lines: readonly string[]): string {
+  return `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
+}
+
 /** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. */
 function renderBody(rule: Rule): string {
   let source = "";
