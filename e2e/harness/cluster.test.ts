@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Outcome } from "./agent-protocol.ts";
 import { type Cluster, createCluster } from "./cluster.ts";
+import { isOwn } from "./owner.ts";
 import { bridge, type PodNetwork, ptp } from "./pod-network.ts";
 import { describeOnKernel } from "./requirements.ts";
 
@@ -21,9 +22,7 @@ function summary(outcome: Outcome): string {
 /** What this process has in /run/netns and in the temporary folder. */
 function leftovers(): readonly string[] {
   return ["/run/netns", tmpdir()].flatMap((folder) =>
-    (existsSync(folder) ? readdirSync(folder) : []).filter((name) =>
-      name.startsWith(`sluice-${process.pid}-`),
-    ),
+    (existsSync(folder) ? readdirSync(folder) : []).filter(isOwn),
   );
 }
 

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
 import { createNamespace, createNamespaces, sweep } from "./namespace.ts";
+import { isOwn } from "./owner.ts";
 import { nodeProgram } from "./remote-agent.ts";
 import { describeOnKernel } from "./requirements.ts";
 
@@ -144,7 +145,7 @@ describeOnKernel("what a process has made", {}, () => {
   });
 
   test("is not left behind by these tests", () => {
-    const own = readdirSync("/run/netns").filter((name) => name.startsWith(`sluice-${process.pid}-`));
+    const own = readdirSync("/run/netns").filter(isOwn);
     expect(own).toEqual([]);
   });
 });

@@ -1,15 +1,19 @@
 /**
  * Who made a namespace or a scratch folder, so that what a killed test run left can be told from what is in use.
  *
- * A name made here begins with the process's id and the moment that process started (in clock ticks since boot, field
- * 22 of /proc/PID/stat): a later process with the same id is not mistaken for the owner.
+ * A name made here begins with a mark of the running kernel, the process's id and the moment that process started (in
+ * clock ticks since boot, field 22 of /proc/PID/stat): neither a later process with the same id is mistaken for the
+ * owner, nor a process of the guest kernel, which shares the file system, for one of the host's.
  *
  * @module
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-const PATTERN = /^sluice-(\d+)-(\d+)-/;
+const PATTERN = /^sluice-([0-9a-f]{8})-(\d+)-(\d+)-/;
+
+/** Tells this kernel's processes from those of others, earlier boots included. */
+const BOOT = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").slice(0, 8);
 
 /** When process `pid` started, undefined when there is no such process. */
 function startOf(pid: number | "self"): string | undefined {
@@ -24,8 +28,13 @@ function startOf(pid: number | "self"): string | undefined {
 }
 
 // Random, because several test files may be loaded into threads of one process, each with a counter of its own.
-const PREFIX = `sluice-${process.pid}-${startOf("self")}-${randomBytes(3).toString("hex")}`;
+const PREFIX = `sluice-${BOOT}-${process.pid}-${startOf("self")}-${randomBytes(3).toString("hex")}`;
 let made = 0;
+
+/** Whether `name` was made by `uniqueName` in this process. */
+export function isOwn(name: string): boolean {
+  return name.startsWith(`sluice-${BOOT}-${process.pid}-`);
+}
 
 /** A name that nobody else uses, ending in `label`, which is for people to read. */
 export function uniqueName(label: string): string {
@@ -33,10 +42,10 @@ export function uniqueName(label: string): string {
   return `${PREFIX}.${made}-${label}`;
 }
 
-/** Whether `name` was made by `uniqueName` in a process that has ended. */
+/** Whether `name` was made by `uniqueName` in a process of this kernel that has ended. */
 export function isLeftover(name: string): boolean {
-  const [, pid, start] = PATTERN.exec(name) ?? [];
-  return pid !== undefined && startOf(Number(pid)) !== start;
+  const [, boot, pid, start] = PATTERN.exec(name) ?? [];
+  return boot === BOOT && startOf(Number(pid)) !== start;
 }
 
 type Cleanup = () => void;

@@ -16,14 +16,19 @@ test("isLeftover() spares what a running process owns", () => {
 });
 
 test("isLeftover() finds what belongs to a process that has ended, also when its id is in use again", () => {
-  const [, pid, start] = uniqueName("x").split("-");
+  const [, boot, pid, start] = uniqueName("x").split("-");
   const mostPids = Number(readFileSync("/proc/sys/kernel/pid_max", "utf8"));
-  expect(isLeftover(`sluice-${mostPids + 1}-${start}-abcdef.1-node1`)).toBe(true);
-  expect(isLeftover(`sluice-${pid}-${Number(start) + 1}-abcdef.1-node1`)).toBe(true);
+  expect(isLeftover(`sluice-${boot}-${mostPids + 1}-${start}-abcdef.1-node1`)).toBe(true);
+  expect(isLeftover(`sluice-${boot}-${pid}-${Number(start) + 1}-abcdef.1-node1`)).toBe(true);
+});
+
+test("isLeftover() leaves alone what a process of another kernel named", () => {
+  const mostPids = Number(readFileSync("/proc/sys/kernel/pid_max", "utf8"));
+  expect(isLeftover(`sluice-00000000-${mostPids + 1}-1-abcdef.1-node1`)).toBe(false);
 });
 
 test("isLeftover() leaves alone what others named", () => {
-  for (const name of ["node1", "sluice", "sluice-x-1-node1", "my-sluice-4194305-1-node1"]) {
+  for (const name of ["node1", "sluice", "sluice-x-1-node1", "my-sluice-0a1b2c3d-4194305-1-node1"]) {
     expect(isLeftover(name)).toBe(false);
   }
 });
