@@ -31,6 +31,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/host-sysctls.ts": ["node:fs", "node:os"],
   "src/cli/local-addresses.ts": ["node:os"],
   "src/cli/main.ts": ["node:fs/promises", "node:os"],
+  "src/cli/own-process.ts": ["node:fs"],
   "src/cli/version.ts": ["node:fs"],
   "src/config/read-config-file.ts": ["node:fs/promises"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],

@@ -32,6 +32,8 @@ export interface DaemonOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Added to its environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What its command line becomes; see `contained()`. */
+  readonly wrap?: (argv: readonly string[]) => readonly string[];
 }
 
 /** A change is applied at once, and a look at the kernel comes every second. */
@@ -80,7 +82,8 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts one without waiting for anything. */
   static launch(node: Node, options: DaemonOptions): Daemon {
-    const child = node.spawn([nodeProgram, program, "run", ...argumentsOf(node, options)], {
+    const { wrap = (argv) => argv } = options;
+    const child = node.spawn(wrap([nodeProgram, program, "run", ...argumentsOf(node, options)]), {
       env: { NODE_COMPILE_CACHE: compileCache, ...options.env },
       stdio: ["ignore", "ignore", "pipe"],
     });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect } from "vitest";
@@ -11,6 +12,7 @@ import { eventually } from "../daemon/eventually.ts";
 import { Manifests } from "../daemon/manifests.ts";
 import { type ServiceShape, service, sliceOf } from "../daemon/objects.ts";
 import { type Client, type Cluster, createCluster, type Node } from "../harness/cluster.ts";
+import { contained } from "../harness/contained.ts";
 import { describeInGuest } from "./guest.ts";
 import { connect, vip } from "./stage.ts";
 
@@ -70,6 +72,28 @@ const tests = {
     }
     expect(await daemon.stop()).toBe(0);
     expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+  },
+
+  "works with the rights that the manifests give it": async () => {
+    const lock = node.env["XTABLES_LOCKFILE"] ?? "";
+    writeFileSync(lock, "");
+    const file = join(node.directory, "init.yaml");
+    const head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    writeFileSync(
+      file,
+      `${head}mode: ipvs\nconntrack: {maxPerCore: 0}\nsluice: {iptables: {variant: legacy}}\n`,
+    );
+    // The privileged init container. Then nothing is left to be set that takes more.
+    expect(await Daemon.command(node, ["run", "--init-only", `--config=${file}`])).toMatchObject({
+      status: 0,
+    });
+    const wrap = (argv: readonly string[]): readonly string[] =>
+      contained(argv, { capabilities: ["NET_ADMIN", "NET_RAW"], writable: [lock] });
+    await using daemon = await Daemon.start(node, { ...options, wrap });
+    expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
+    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+    expect(daemon.log.complaints().filter(({ msg }) => String(msg).startsWith("Cannot "))).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
   },
 
   "killed and started again at random, it breaks no connection": async () => {

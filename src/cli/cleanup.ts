@@ -15,6 +15,7 @@ import type { Logger } from "../operations/logger.ts";
 import { type Family, families } from "../proxier/address.ts";
 import { CommandError } from "./exit.ts";
 import { cleanAffinitySets, cleanIpvs } from "./host-cleanup.ts";
+import { requireCapabilities } from "./own-process.ts";
 
 /**
  * Cleans both variants and both families, whichever of them work here: leftovers do not tell where they are. Rules come
@@ -24,6 +25,7 @@ import { cleanAffinitySets, cleanIpvs } from "./host-cleanup.ts";
  */
 export async function cleanup(startup: LoadedStartup, log: Logger): Promise<string> {
   const { config } = startup;
+  requireCapabilities();
   const wanted = config.sluice.iptables.variant;
   const variants: readonly Variant[] = wanted === "auto" ? ["nft", "legacy"] : [wanted];
   const lines: string[] = [];

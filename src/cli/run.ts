@@ -34,6 +34,7 @@ import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { openSource } from "./open-source.ts";
 import { removeOtherMode } from "./other-mode.ts";
+import { prepareProcess } from "./own-process.ts";
 import { startServers } from "./servers.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
@@ -92,6 +93,7 @@ class Daemon {
 
   async run(): Promise<number> {
     const { config, process, nodeName } = this.#startup;
+    prepareProcess(config, this.#log);
     const mode = await this.#openMode();
     for (const { path, wanted, reason } of setConntrackSysctls(config)) {
       this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
