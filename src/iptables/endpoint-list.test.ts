@@ -69,7 +69,7 @@ function written(
   head: readonly Rule[] = [],
 ): readonly string[] {
   const made = lists(options);
-  return linesOf([...made.endpointChains(endpoints), ...made.spread(list, head, endpoints)]);
+  return linesOf([...made.endpointChains([endpoints]), ...made.spread(list, head, endpoints)]);
 }
 
 const affinity: Affinity = { kind: "ClientIP", timeoutSeconds: 10_800 };

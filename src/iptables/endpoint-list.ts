@@ -69,9 +69,13 @@ export class EndpointLists {
     return [...parts.reverse(), { name, rules: [...head, ...remembered, ...rules] }];
   }
 
-  /** The chain of each endpoint, where the layout or the affinity needs one. */
-  endpointChains(endpoints: readonly PoolEndpoint[]): readonly ServiceChain[] {
-    return this.#hasEndpointChains ? endpoints.map((endpoint) => this.#endpointChain(endpoint)) : [];
+  /** The chain of each endpoint of any of the pools, where the layout or the affinity needs one. */
+  endpointChains(pools: readonly (readonly PoolEndpoint[])[]): readonly ServiceChain[] {
+    if (!this.#hasEndpointChains) {
+      return [];
+    }
+    const endpoints = new Map(pools.flat().map((endpoint) => [endpoint.target, endpoint]));
+    return [...endpoints.values()].map((endpoint) => this.#endpointChain(endpoint));
   }
 
   /** A rule of chance cannot both add to a set and translate, so affinity by sets needs a chain per endpoint. */

@@ -37,7 +37,9 @@ export class HostKernel implements IptablesKernel {
     return this.#restore.pid;
   }
 
+  /** Whoever reads is about to write: the writer starts meanwhile. */
   read(): Promise<KnownChains> {
+    this.#restore.start();
     return readKernel(this.#variant, this.#family);
   }
 

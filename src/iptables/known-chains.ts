@@ -8,7 +8,7 @@ import { type SaveScanner, saveScanner } from "./builder/scan.ts";
 import { isServiceChain } from "./chain-names.ts";
 import { addLine, beginFingerprint, endFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.ts";
 import { canaryChain, firewallChain, ownChains } from "./static-rules.ts";
-import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+import { chainText, type WantedChain, type WantedTable } from "./wanted-chain.ts";
 
 /** One chain in the kernel. */
 export interface KnownChain {
@@ -26,7 +26,7 @@ export function isOurs(table: WantedTable, name: string): boolean {
 
 /** The fingerprint of a chain as it is wanted. */
 export function wantedFingerprint(chain: WantedChain): number {
-  return fingerprintOf(chain.lines);
+  return fingerprintOf(chainText(chain));
 }
 
 /** Chains of one family, read from the kernel and kept up to date with what is written. */

@@ -12,8 +12,9 @@
  * @module
  */
 import { chunk } from "./chunk.ts";
-import { type KnownChains, wantedFingerprint } from "./known-chains.ts";
-import { ownerOfLine, type WantedChain, type WantedTable } from "./wanted-chain.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { KnownChains } from "./known-chains.ts";
+import { chainText, ownerOfLine, type WantedChain, type WantedTable } from "./wanted-chain.ts";
 import type { SharedRules, UnwantedChain } from "./wanted-rules.ts";
 
 /** What a line exists for. */
@@ -60,6 +61,12 @@ export interface BatchCounts {
   readonly repaired: number;
   readonly bytes: number;
   readonly rules: Readonly<Record<WantedTable, number>>;
+}
+
+/** The rules of a chain in text. */
+interface Body {
+  readonly text: string;
+  readonly fingerprint: number;
 }
 
 const sharedOwner: LineOwner = { kind: "shared" };
@@ -173,8 +180,8 @@ export class RestoreBatch {
     let rules = 0;
     let piece = "";
     for (const chain of chains) {
-      const fingerprint = this.#newFingerprint(chain);
-      if (fingerprint === undefined) {
+      const body = this.#newBody(chain);
+      if (body === undefined) {
         continue;
       }
       if (open && rules + chain.lines.length > this.#options.rulesPerCommit) {
@@ -187,7 +194,7 @@ export class RestoreBatch {
         open = true;
         rules = 0;
       }
-      piece += this.#chain(chain, fingerprint);
+      piece += this.#chain(chain, body);
       rules += chain.lines.length;
       if (piece.length > pieceSize) {
         yield piece;
@@ -226,8 +233,8 @@ export class RestoreBatch {
     const start = { line: this.#line, owners: this.#owners.length };
     let text = this.#command(`*${table}`);
     for (const chain of chains) {
-      const fingerprint = this.#newFingerprint(chain);
-      text += fingerprint === undefined ? "" : this.#chain(chain, fingerprint);
+      const body = this.#newBody(chain);
+      text += body === undefined ? "" : this.#chain(chain, body);
     }
     text += removed.map((one) => this.#declaration(one)).join("");
     text += edits.map((line) => this.#command(line)).join("");
@@ -246,10 +253,13 @@ export class RestoreBatch {
       : ["*mangle", `:${chain} - [0:0]`, "COMMIT"].map((line) => this.#command(line)).join("");
   }
 
-  /** The fingerprint of a chain that the kernel does not hold as it is wanted. */
-  #newFingerprint(chain: WantedChain): number | undefined {
-    const fingerprint = wantedFingerprint(chain);
-    return this.#known.get(chain.table, chain.name)?.fingerprint === fingerprint ? undefined : fingerprint;
+  /** The text of a chain that the kernel does not hold as it is wanted. */
+  #newBody(chain: WantedChain): Body | undefined {
+    const text = chainText(chain);
+    const fingerprint = fingerprintOf(text);
+    return this.#known.get(chain.table, chain.name)?.fingerprint === fingerprint
+      ? undefined
+      : { text, fingerprint };
   }
 
   #countMissing(input: BatchInput): void {
@@ -261,12 +271,12 @@ export class RestoreBatch {
   /** Whether writing the chain adds rules to what the kernel has. */
   #gains(chain: WantedChain): boolean {
     return (
-      this.#newFingerprint(chain) !== undefined &&
+      this.#newBody(chain) !== undefined &&
       chain.lines.length >= (this.#known.get(chain.table, chain.name)?.rules ?? 0)
     );
   }
 
-  #chain(chain: WantedChain, fingerprint: number): string {
+  #chain(chain: WantedChain, { text, fingerprint }: Body): string {
     this.#known.set(chain.table, chain.name, { fingerprint, rules: chain.lines.length });
     this.#written += 1;
     if (this.#options.before?.get(chain.table, chain.name)?.fingerprint === fingerprint) {
@@ -282,8 +292,7 @@ export class RestoreBatch {
       }
       this.#line += 1;
     }
-    const body = chain.lines.length === 0 ? "" : `${chain.lines.join("\n")}\n`;
-    return `:${chain.name} - [0:0]\n${body}`;
+    return `:${chain.name} - [0:0]\n${text}`;
   }
 
   #declaration(chain: UnwantedChain): string {

@@ -202,3 +202,18 @@ describe("RestoreProcess.close()", () => {
     expect((await failure).code).toBe("died");
   });
 });
+
+test("a tool that was started ahead takes the next write", async () => {
+  const ahead = start();
+  ahead.start();
+  const { pid } = ahead;
+  expect(pid).toBeDefined();
+  await ahead.write([block]);
+  expect(ahead.pid).toBe(pid);
+});
+
+test("a tool that cannot be started is told by the write, not before", async () => {
+  const missing = new RestoreProcess({ file: "/nonexistent/iptables-restore", args: [] });
+  missing.start();
+  expect(await failureOf(missing.write([block]))).toMatchObject({ code: "unavailable" });
+});

@@ -39,6 +39,11 @@ export class RestoreProcess {
     return this.#child?.alive === true ? this.#child.pid : undefined;
   }
 
+  /** Starts the tool unless it runs, so that the next write need not wait for that. */
+  start(): void {
+    this.#running();
+  }
+
   /**
    * Feeds restore text and waits until the kernel has all of it.
    *
@@ -46,8 +51,7 @@ export class RestoreProcess {
    * @throws RestoreError, its line counted within this input
    */
   async write(chunks: Iterable<string>): Promise<void> {
-    const child = this.#child?.alive === true ? this.#child : new Child(this.#command);
-    this.#child = child;
+    const child = this.#running();
     this.#writes += 1;
     const linesBefore = child.beginInput();
     try {
@@ -62,6 +66,11 @@ export class RestoreProcess {
       // While the tool runs, the fault is in the input's making: without a COMMIT nothing of the open table counts.
       throw failed && !isRestoreError(error) ? await child.failure(error, linesBefore) : error;
     }
+  }
+
+  #running(): Child {
+    this.#child = this.#child?.alive === true ? this.#child : new Child(this.#command);
+    return this.#child;
   }
 
   /** Ends the tool. What was acknowledged stays in the kernel. */

@@ -91,9 +91,8 @@ class PortRules {
   /** What is jumped to comes first: endpoints, lists, and what leads to the lists. */
   chains(): readonly ServiceChain[] {
     const pools = (["cluster", "local"] as const).filter((pool) => this.#uses(pool));
-    const endpoints = new Map(pools.flatMap((pool) => this.#port[pool]).map((one) => [one.target, one]));
     return [
-      ...this.#lists.endpointChains([...endpoints.values()]),
+      ...this.#lists.endpointChains(pools.map((pool) => this.#port[pool])),
       ...pools.flatMap((pool) =>
         this.#lists.spread(this.#poolChain(pool), this.#clusterIPMasquerade(pool), this.#port[pool]),
       ),

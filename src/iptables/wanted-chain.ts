@@ -16,6 +16,11 @@ export interface WantedChain {
   readonly owners: readonly string[] | string;
 }
 
+/** The lines as restore text, each ended by a newline. */
+export function chainText({ lines }: Pick<WantedChain, "lines">): string {
+  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}
+
 /** The Service that the line exists for; `""` when it is nobody's. */
 export function ownerOfLine(chain: WantedChain, line: number): string {
   return typeof chain.owners === "string" ? chain.owners : (chain.owners[line] ?? "");

@@ -9,7 +9,7 @@
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
 import type { AffinityKeeper } from "./affinity-keeper.ts";
-import { renderRule } from "./builder/render.ts";
+import { renderRules } from "./builder/render.ts";
 import type { ServiceEntry, ServiceRules } from "./chain-set.ts";
 import { DispatchChains } from "./dispatch-chains.ts";
 import { serviceRules } from "./service-rules.ts";
@@ -136,7 +136,7 @@ export class WantedRules {
       (chain): WantedChain => ({
         table: chain.table,
         name: chain.name,
-        lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
+        lines: renderRules(chain.name, chain.rules),
         owners: "",
       }),
     );
@@ -156,7 +156,7 @@ export class WantedRules {
         (chain): WantedChain => ({
           table: "nat",
           name: chain.name,
-          lines: chain.rules.map((rule) => renderRule(chain.name, rule)),
+          lines: renderRules(chain.name, chain.rules),
           owners: service.key,
         }),
       );

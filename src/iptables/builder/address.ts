@@ -29,6 +29,10 @@ interface Network {
  * @throws {RangeError} when the text is no IP address.
  */
 export function canonicalAddress(text: string): string {
+  // What reads as IPv4 at all is in canonical form.
+  if (ipv4Value(text, text.length) >= 0) {
+    return text;
+  }
   return formatAddress(addressBytes(text));
 }
 

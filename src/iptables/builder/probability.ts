@@ -45,6 +45,18 @@ export function thresholdOf(probability: number): number {
  * @throws {RangeError} unless the threshold is an integer from 0 to 2^31.
  */
 export function formatThreshold(threshold: number): string {
+  const text = formatted.get(threshold) ?? format(threshold);
+  if (formatted.size < maxFormatted) {
+    formatted.set(threshold, text);
+  }
+  return text;
+}
+
+/** Few thresholds are ever used, those of short lists, each in every list. */
+const formatted = new Map<number, string>();
+const maxFormatted = 256;
+
+function format(threshold: number): string {
   if (!Number.isInteger(threshold) || threshold < 0 || threshold > certainty) {
     throw new RangeError(
       `Cannot render the probability: threshold ${threshold} is not an integer from 0 to 2^31`,

@@ -32,6 +32,12 @@ export function renderRule(chain: string, rule: Rule): string {
   return `-A ${checkChainName(chain)}${renderBody(rule)}`;
 }
 
+/** {@link renderRule} for all rules of a chain, in order. */
+export function renderRules(chain: string, rules: readonly Rule[]): readonly string[] {
+  const start = `-A ${checkChainName(chain)}`;
+  return rules.map((rule) => start + renderBody(rule));
+}
+
 /** The line of an edit: `-A`, `-I` (at the head) or `-D`. Errors as for {@link renderRule}. */
 export function renderEdit(edit: RuleEdit): string {
   const command = { append: "-A", insert: "-I", delete: "-D" }[edit.operation];
