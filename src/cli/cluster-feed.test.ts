@@ -114,6 +114,26 @@ describe("ClusterFeed.attach()", () => {
   });
 });
 
+describe("ClusterFeed.record()", () => {
+  test("keeps what is touched for those that come next, while those before go on", () => {
+    for (const kind of ["Service", "EndpointSlice", "Node"] as const) {
+      feed.synced(kind);
+    }
+    feed.attach([four.proxier]);
+    feed.upsert(service({ name: "before" }));
+    feed.record();
+    feed.upsert(service());
+    feed.attach([six.proxier]);
+    feed.upsert(service({ name: "after" }));
+    expect(four.told).toEqual(["touch ns/before", "touch ns/web", "touch ns/after"]);
+    expect(six.told).toEqual(["touch ns/web", "touch ns/after"]);
+    feed.detach([four.proxier]);
+    feed.remove("Service", "ns/web");
+    expect(four.told).toHaveLength(3);
+    expect(six.told).toHaveLength(3);
+  });
+});
+
 describe("ClusterFeed.upsert()", () => {
   test("fills the state while there are no proxiers", () => {
     feed.upsert(service());

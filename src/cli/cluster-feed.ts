@@ -37,8 +37,9 @@ export class ClusterFeed implements SourceHandler {
   /** Whose problems have changed and are told of once the source has said all that it has to say of the object. */
   readonly #untold = new Set<string>();
   readonly #waiting = new Set<ObjectKind>(["Service", "EndpointSlice", "Node"]);
-  /** Services touched while everything was complete and nobody was attached. */
+  /** Services touched while everything was complete and somebody was about to be attached. */
   readonly #missed = new Set<ObjectKey>();
+  #recording = true;
   #proxiers: readonly Proxier[] = [];
 
   constructor(state: ClusterState, observer: FeedObserver) {
@@ -51,12 +52,21 @@ export class ClusterFeed implements SourceHandler {
     return this.#waiting.size === 0;
   }
 
+  /** From now on what is touched is kept for those that are attached next. As long as nobody ever was, it is anyway. */
+  record(): void {
+    if (!this.#recording) {
+      this.#recording = true;
+      this.#missed.clear();
+    }
+  }
+
   /**
-   * From now on these are told what is touched, beginning with what has been since everything was complete. They must look
-   * at the whole state once by themselves, at any time after that.
+   * From now on these too are told what is touched, beginning with what has been since {@link record}. They must look at the
+   * whole state once by themselves, at any time after that.
    */
   attach(proxiers: readonly Proxier[]): void {
-    this.#proxiers = proxiers;
+    this.#recording = false;
+    this.#proxiers = [...this.#proxiers, ...proxiers];
     const { node } = this.#state;
     for (const proxier of proxiers) {
       for (const service of this.#missed) {
@@ -67,6 +77,11 @@ export class ClusterFeed implements SourceHandler {
       }
     }
     this.#missed.clear();
+  }
+
+  /** These are told nothing any more. */
+  detach(proxiers: readonly Proxier[]): void {
+    this.#proxiers = this.#proxiers.filter((one) => !proxiers.includes(one));
   }
 
   upsert(object: WatchedObject): void {
@@ -201,7 +216,7 @@ export class ClusterFeed implements SourceHandler {
     triggerTime: string,
   ): void {
     this.#observer.onEvent(kind, services.length > 0);
-    if (this.complete && this.#proxiers.length === 0) {
+    if (this.complete && this.#recording) {
       for (const service of services) {
         this.#missed.add(service);
       }

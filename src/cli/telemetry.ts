@@ -29,8 +29,23 @@ export interface TelemetryHooks {
   readonly onNode: (node: NodeObject | undefined) => void;
   /** A problem appeared that was not there before. */
   readonly onProblem: (problem: Problem) => void;
+}
+
+/** What reports of one family are about, and who else hears of them. */
+export interface ReporterOptions {
+  readonly mode: ProxyMode;
+  readonly healthPorts: SyncReporterOptions["healthPorts"];
   readonly onSynced: (outcome: SyncOutcome) => void;
   readonly onFailed: (failure: SyncFailure) => void;
+}
+
+/** Reports of one family's proxier. */
+export interface FamilyReporter {
+  readonly observer: ProxierObserver;
+  /** To be called just before the proxier starts. */
+  readonly started: () => void;
+  /** To be called once the proxier has ended. */
+  readonly stopped: () => void;
 }
 
 /** Metrics, health and log of the process. */
@@ -41,13 +56,11 @@ export class Telemetry implements FeedObserver {
   readonly ownMetrics: SluiceMetrics;
   readonly #log: Logger;
   readonly #hooks: TelemetryHooks;
-  readonly #mode: ProxyMode;
   readonly #problems = new ProblemLog();
 
   constructor(log: Logger, mode: ProxyMode, syncPeriodMs: number, hooks: TelemetryHooks) {
     this.#log = log;
     this.#hooks = hooks;
-    this.#mode = mode;
     this.health = new ProxyHealth(systemClock, syncPeriodMs);
     this.modeMetrics = new ModeMetrics(mode);
     this.ownMetrics = new SluiceMetrics((family) => this.health.oldestPendingSeconds(family));
@@ -60,14 +73,18 @@ export class Telemetry implements FeedObserver {
     return [...own, processRegistry()];
   }
 
-  /** The observer of one family's proxier; `started` is called just before the proxier starts. */
-  reporter(
-    family: Family,
-    healthPorts: SyncReporterOptions["healthPorts"],
-  ): { readonly observer: ProxierObserver; readonly started: () => void } {
+  /** Another mode, or another period, is in effect now. */
+  setMode(mode: ProxyMode, syncPeriodMs: number): void {
+    this.health.setSyncPeriod(syncPeriodMs);
+    this.modeMetrics.setMode(mode);
+    this.ownMetrics.showMode(mode);
+  }
+
+  /** Takes the reports of one family's proxier. */
+  reporter(family: Family, { mode, healthPorts, onSynced, onFailed }: ReporterOptions): FamilyReporter {
     const reporter = new SyncReporter({
       family,
-      mode: this.#mode,
+      mode,
       health: this.health,
       metrics: { proxy: this.proxyMetrics, ofMode: this.modeMetrics, own: this.ownMetrics },
       problems: this.#problems,
@@ -86,15 +103,15 @@ export class Telemetry implements FeedObserver {
       },
       onSynced: (outcome) => {
         reporter.onSynced(outcome);
-        this.#hooks.onSynced(outcome);
+        onSynced(outcome);
       },
       onFailure: (failure) => {
         reporter.onFailure(failure);
-        this.#hooks.onFailed(failure);
+        onFailed(failure);
       },
       onProblems: (...args) => reporter.onProblems(...args),
     };
-    return { observer, started: () => reporter.started() };
+    return { observer, started: () => reporter.started(), stopped: () => reporter.stopped() };
   }
 
   /** A search for stale flows has ended. */
