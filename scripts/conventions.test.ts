@@ -35,6 +35,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/version.ts": ["node:fs"],
   "src/config/read-config-file.ts": ["node:fs/promises"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
+  "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],
   "src/iptables/tools.ts": ["node:child_process"],
   "src/ipvs/netlink/example.ts": ["node:timers/promises"],

@@ -5,69 +5,51 @@
  */
 import { parseCidrs } from "../config/effective-settings.ts";
 import type { LoadedStartup } from "../config/load-config.ts";
-import { cleanTables } from "../iptables/cleanup.ts";
-import { HostKernel } from "../iptables/host-kernel.ts";
-import { installedFamilies } from "../iptables/setup.ts";
-import type { Variant } from "../iptables/tools.ts";
-import { type CleanReport, cleanRules } from "../ipvs/cleanup.ts";
-import { HostRules } from "../ipvs/host-rules.ts";
+import type { CleanReport } from "../iptables/cleanup.ts";
 import type { Logger } from "../operations/logger.ts";
-import { type Family, families } from "../proxier/address.ts";
+import { families } from "../proxier/address.ts";
+import { attempt, cleanVariant } from "./clean-chains.ts";
 import { CommandError } from "./exit.ts";
 import { cleanAffinitySets, cleanIpvs } from "./host-cleanup.ts";
+import { removeKubeProxyTables } from "./kube-proxy-tables.ts";
 import { requireCapabilities } from "./own-process.ts";
 
 /**
- * Cleans both variants and both families, whichever of them work here: leftovers do not tell where they are. Rules come
- * first, because sets and virtual servers are what they name.
+ * Cleans both variants and both families, whichever of them are in use here: leftovers do not tell where they are. Rules
+ * come first, because sets and virtual servers are what they name.
  *
- * @returns what was removed, for printing
+ * @param print takes what was removed, step by step
+ * @throws CommandError when something could not be removed
  */
-export async function cleanup(startup: LoadedStartup, log: Logger): Promise<string> {
+export async function cleanup(
+  startup: LoadedStartup,
+  log: Logger,
+  print: (text: string) => void,
+): Promise<void> {
   const { config } = startup;
   requireCapabilities();
-  const wanted = config.sluice.iptables.variant;
-  const variants: readonly Variant[] = wanted === "auto" ? ["nft", "legacy"] : [wanted];
-  const lines: string[] = [];
+  const steps: readonly (() => Promise<CleanReport>)[] = [
+    () => cleanVariant("nft"),
+    () => cleanVariant("legacy"),
+    () => Promise.resolve(removeKubeProxyTables()),
+    () => cleanIpvs(parseCidrs(config.ipvs.excludeCIDRs)),
+    ...families.map((family) => () => cleanAffinitySets(family)),
+  ];
+  let count = 0;
   let failed = false;
-  const attempt = async (where: string, step: () => Promise<CleanReport>): Promise<void> => {
-    const { removed, failures } = await step().catch((error: unknown) => ({
-      removed: [],
-      failures: [error instanceof Error ? error.message : String(error)],
-    }));
-    lines.push(...removed.map((what) => `removed ${where}${what}`));
+  for (const step of steps) {
+    const { removed, failures } = await attempt(step);
+    count += removed.length;
+    print(removed.map((what) => `removed ${what}\n`).join(""));
     for (const reason of failures) {
       failed = true;
-      log.error("Cannot clean up", { where: where.trim(), reason });
+      log.error("Cannot clean up", { reason });
     }
-  };
-  for (const variant of variants) {
-    for (const family of await installedFamilies(variant, families)) {
-      await attempt(`${variant} ${family} `, () => cleanChains(variant, family));
-    }
-  }
-  await attempt("", () => cleanIpvs(parseCidrs(config.ipvs.excludeCIDRs)));
-  for (const family of families) {
-    await attempt(`${family} `, () => cleanAffinitySets(family));
   }
   if (failed) {
     throw new CommandError(1, "cleanup is incomplete");
   }
-  return lines.length === 0 ? "nothing to remove\n" : `${lines.join("\n")}\n`;
-}
-
-/** Chains and jumps of every mode. */
-async function cleanChains(variant: Variant, family: Family): Promise<CleanReport> {
-  const rules = new HostRules(variant, family);
-  const kernel = new HostKernel(variant, family);
-  try {
-    // Modes share chains and jump to each other's: what the first pass cannot delete yet is unreferenced in the second.
-    const first = await cleanRules(rules);
-    const tables = await cleanTables(kernel);
-    const second = await cleanRules(rules);
-    return { removed: [...first.removed, ...tables, ...second.removed], failures: second.failures };
-  } finally {
-    await rules.close();
-    await kernel.close();
+  if (count === 0) {
+    print("nothing to remove\n");
   }
 }

@@ -4,8 +4,9 @@
  * @module
  */
 import type { AffinityStore } from "../iptables/affinity-store.ts";
+import type { CleanReport } from "../iptables/cleanup.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
-import { type CleanDoors, type CleanReport, cleanKernel, lookAtKernel } from "../ipvs/cleanup.ts";
+import { type CleanDoors, cleanKernel, lookAtKernel } from "../ipvs/cleanup.ts";
 import { openIpvs } from "../ipvs/netlink/open.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
@@ -93,7 +94,7 @@ export async function cleanAffinitySets(family: Family): Promise<CleanReport> {
     if (left.length > 0) {
       throw new Error(`Cannot remove the sets ${left.join(", ")}: somebody else's rules name them`);
     }
-    return { removed: names.map((name) => `ipset ${name}`), failures: [] };
+    return { removed: names.map((name) => `${family} ipset ${name}`), failures: [] };
   } finally {
     store.close();
   }

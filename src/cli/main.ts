@@ -128,7 +128,7 @@ async function perform(
 
 async function cleanUp(startup: LoadedStartup, logging: Logging): Promise<number> {
   const { cleanup } = await import("./cleanup.ts");
-  process.stdout.write(await cleanup(startup, logging.component("cleanup")));
+  await cleanup(startup, logging.component("cleanup"), print);
   return 0;
 }
 

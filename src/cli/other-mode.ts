@@ -1,5 +1,6 @@
 /**
- * Takes away what another mode left on the node, once this one serves everything.
+ * Takes away what others left on the node, once this mode serves everything: another mode, this program's or kube-proxy's,
+ * and either of them in the other variant of iptables. Before that everything stays, since it is what serves.
  *
  * Connections that iptables mode translated go on without its rules: connection tracking keeps them. Those that IPVS
  * balances need its virtual servers, so these stay until the last one has ended, or as long as a real server may drain.
@@ -9,16 +10,27 @@
  */
 import { parseCidrs } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
-import { cleanTables, rulesOfMode as rulesOfIptables } from "../iptables/cleanup.ts";
+import { type CleanReport, cleanTables, rulesOfMode as rulesOfIptables } from "../iptables/cleanup.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
 import type { Variant } from "../iptables/tools.ts";
-import { type CleanReport, cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
+import { cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
 import type { Clock } from "../kube/clock.ts";
-import { errorText, type Logger } from "../operations/logger.ts";
+import type { Logger } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
 import { sleep } from "../proxier/clock.ts";
+import { attempt, cleanVariant } from "./clean-chains.ts";
 import { cleanAffinitySets, cleanIpvs, lookAtIpvs } from "./host-cleanup.ts";
+import { removeKubeProxyTables } from "./kube-proxy-tables.ts";
+
+/** Chains that only ipvs mode has, kube-proxy's or this program's. */
+const ipvsOnlyChains = [
+  ["nat", "KUBE-NODE-PORT"],
+  ["filter", "KUBE-IPVS-FILTER"],
+] as const;
+
+/** How many of the objects that were removed the log names. */
+const namedObjects = 10;
 
 /** Time between two looks at the connections of IPVS. */
 const lookMs = 5_000;
@@ -39,33 +51,46 @@ export interface OtherModeOptions {
 
 /** Removes it. Never fails: what goes wrong is logged, and the next start tries again. */
 export async function removeOtherMode(options: OtherModeOptions): Promise<void> {
-  const { config, log } = options;
-  try {
-    const { removed, failures } =
-      config.mode === "ipvs" ? await removeIptables(options) : await removeIpvs(options);
-    if (removed.length > 0) {
-      log.info("Removed what another mode left", { mode: config.mode, objects: removed.length });
-    }
-    for (const reason of failures) {
-      log.error("Cannot remove what another mode left", { mode: config.mode, reason });
-    }
-  } catch (error) {
-    log.error("Cannot remove what another mode left", { mode: config.mode, reason: errorText(error) });
+  const { config, variant } = options;
+  const otherVariant: Variant = variant === "nft" ? "legacy" : "nft";
+  // What takes waiting comes last.
+  const steps: readonly (() => Promise<CleanReport>)[] = [
+    () => Promise.resolve(removeKubeProxyTables()),
+    () => cleanVariant(otherVariant),
+    () => (config.mode === "ipvs" ? removeIptables(options) : removeIpvs(options)),
+  ];
+  for (const step of steps) {
+    tell(options, await attempt(step));
+  }
+}
+
+function tell({ config, log }: OtherModeOptions, { removed, failures }: CleanReport): void {
+  if (removed.length > 0) {
+    const some = removed.slice(0, namedObjects).join(", ");
+    const rest = removed.length > namedObjects ? ", …" : "";
+    log.info("Removed what another mode left", {
+      mode: config.mode,
+      objects: removed.length,
+      removed: `${some}${rest}`,
+    });
+  }
+  for (const reason of failures) {
+    log.error("Cannot remove what another mode left", { mode: config.mode, reason });
   }
 }
 
 async function removeIptables({ variant, families }: OtherModeOptions): Promise<CleanReport> {
-  const removed: string[] = [];
+  const reports: CleanReport[] = [];
   for (const family of families) {
     const kernel = new HostKernel(variant, family);
     try {
-      removed.push(...(await cleanTables(kernel, rulesOfIpvs())));
+      reports.push(await cleanTables(kernel, rulesOfIpvs()));
     } finally {
       await kernel.close();
     }
-    removed.push(...(await cleanAffinitySets(family)).removed);
+    reports.push(await cleanAffinitySets(family));
   }
-  return { removed, failures: [] };
+  return joined(reports);
 }
 
 async function removeIpvs(options: OtherModeOptions): Promise<CleanReport> {
@@ -73,27 +98,49 @@ async function removeIpvs(options: OtherModeOptions): Promise<CleanReport> {
   const excluded = parseCidrs(config.ipvs.excludeCIDRs);
   const { isClean, connections } = await lookAtIpvs(excluded);
   if (isClean) {
-    return { removed: [], failures: [] };
+    const left = await Promise.all(options.families.map((family) => hasIpvsRules(variant, family)));
+    const families = options.families.filter((_, index) => left[index]);
+    return joined(await inTurn(families, (family) => cleanFamily(variant, family)));
   }
   if (options.waits && connections > 0) {
     log.info("Connections of ipvs mode go on: its virtual servers stay until they have ended", {
       connections,
     });
     if (!(await ended(options))) {
-      return { removed: [], failures: [] };
+      return joined([]);
     }
   }
-  const removed: string[] = [];
-  const failures: string[] = [];
-  const add = (report: CleanReport): void => {
-    removed.push(...report.removed);
-    failures.push(...report.failures);
+  const rules = await inTurn(options.families, (family) => cleanFamily(variant, family));
+  return joined([...rules, await cleanIpvs(excluded)]);
+}
+
+function joined(reports: readonly CleanReport[]): CleanReport {
+  return {
+    removed: reports.flatMap(({ removed }) => removed),
+    failures: reports.flatMap(({ failures }) => failures),
   };
-  for (const family of options.families) {
-    add(await cleanFamily(variant, family));
+}
+
+async function inTurn(
+  families: readonly Family[],
+  step: (family: Family) => Promise<CleanReport>,
+): Promise<readonly CleanReport[]> {
+  const reports: CleanReport[] = [];
+  for (const family of families) {
+    reports.push(await step(family));
   }
-  add(await cleanIpvs(excluded));
-  return { removed, failures };
+  return reports;
+}
+
+/** Sets and device may be gone and the rules not: a look at one chain of each table, in place of a dump at every start. */
+async function hasIpvsRules(variant: Variant, family: Family): Promise<boolean> {
+  const kernel = new HostKernel(variant, family);
+  try {
+    const answers = await Promise.all(ipvsOnlyChains.map(([table, chain]) => kernel.hasChain(table, chain)));
+    return answers.includes(true);
+  } finally {
+    await kernel.close();
+  }
 }
 
 async function cleanFamily(variant: Variant, family: Family): Promise<CleanReport> {

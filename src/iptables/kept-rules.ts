@@ -31,3 +31,11 @@ export function keptRules(
     jumps: new Set(jumps.map(({ table, from, rule }) => `${table} ${renderRule(from, rule)}`)),
   };
 }
+
+/** Those of a table's jumps that stay, as `-A PREROUTING …`. */
+export function keptJumps({ jumps }: KeptRules, table: string): ReadonlySet<string> {
+  const prefix = `${table} `;
+  return new Set(
+    [...jumps].filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length)),
+  );
+}

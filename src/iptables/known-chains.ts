@@ -37,8 +37,8 @@ export class KnownChains {
   };
   /** Rules in all of these chains: kept, not counted, because every sync asks. */
   readonly #rules: Record<WantedTable, number> = { nat: 0, filter: 0 };
-  /** Lines of built-in chains, `table -A CHAIN …`. */
-  readonly #builtIn = new Set<string>();
+  /** Lines of built-in chains, `table -A CHAIN …`, and how often each is there. */
+  readonly #builtIn = new Map<string, number>();
   #hasMangleCanary = false;
 
   /** A scanner of iptables-save output that fills an instance; `known` is complete after the scanner's `end`. */
@@ -83,7 +83,15 @@ export class KnownChains {
   }
 
   noteBuiltIn(table: string, line: string): void {
-    this.#builtIn.add(`${table} ${line}`);
+    const key = `${table} ${line}`;
+    this.#builtIn.set(key, (this.#builtIn.get(key) ?? 0) + 1);
+  }
+
+  /** Rules of the table's built-in chains, each as often as it is there. */
+  builtInLines(table: string): readonly string[] {
+    return [...this.#builtIn]
+      .filter(([key]) => key.startsWith(`${table} `))
+      .flatMap(([key, times]) => Array<string>(times).fill(key.slice(table.length + 1)));
   }
 
   noteMangleCanary(): void {

@@ -58,7 +58,7 @@ describe("cleanRules()", () => {
   test("leaves chains empty that somebody else refers to, and says so", async () => {
     host.tables.IPv4.edit("nat", "MINE", () => ["-A MINE -j KUBE-MARK-MASQ"]);
     const { removed, failures } = await cleanRules(host.ruleKernel("IPv4"));
-    expect(failures).toEqual([expect.stringContaining("chains of table nat are empty but still there")]);
+    expect(failures).toEqual([expect.stringContaining("nat chain KUBE-MARK-MASQ is empty but still there")]);
     expect(removed).toContain("filter chain KUBE-IPVS-FILTER");
     expect(host.tables.IPv4.save()).not.toContain("-A KUBE-");
   });

@@ -6,16 +6,17 @@
  *
  * @module
  */
-import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
-import { type KeptRules, keptRules, nothingKept } from "../iptables/kept-rules.ts";
-import { isRestoreError } from "../iptables/restore-error.ts";
+import { renderRule, tableBlock } from "../iptables/builder/render.ts";
+import { type CleanReport, deleteChains } from "../iptables/cleanup.ts";
+import { type KeptRules, keptJumps, keptRules, nothingKept } from "../iptables/kept-rules.ts";
+import { unwantedJumps } from "../iptables/unwanted-jumps.ts";
 import type { NetlinkConnection, NetlinkRequest } from "../netlink/connection.ts";
 import { destroySetRequest } from "../netlink/ipset.ts";
 import { listSets } from "../netlink/ipset-list.ts";
 import type { KernelError } from "../netlink/kernel-error.ts";
 import { deleteLinkRequest, findLink } from "../netlink/link.ts";
 import { type Cidr, type Family, families } from "../proxier/address.ts";
-import { type FixedJump, fixedJumps, formerJumps, ownChains, ruleTables } from "./fixed-chains.ts";
+import { fixedJumps, formerJumps, ownChains, ruleTables } from "./fixed-chains.ts";
 import { ObservedRules } from "./fixed-rules-text.ts";
 import { KnownState } from "./known-state.ts";
 import type { IpvsClient } from "./netlink/client.ts";
@@ -24,13 +25,6 @@ import { virtualServerName } from "./netlink/virtual-server.ts";
 import { deviceName, listServers, Ownership, readAddresses, readSets } from "./read-kernel.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
 import { setName, setRoles, setType } from "./sets.ts";
-
-/** What was removed, e.g. `nat chain KUBE-SERVICES`, and what could not be. */
-export interface CleanReport {
-  readonly removed: readonly string[];
-  /** The kernel's or the tool's words. */
-  readonly failures: readonly string[];
-}
 
 /** What ipvs mode has on every node. */
 export function rulesOfMode(): KeptRules {
@@ -54,30 +48,24 @@ export async function cleanRules(
   const removed: string[] = [];
   const failures: string[] = [];
   for (const table of ruleTables) {
-    const isKept = ({ from, rule }: FixedJump): boolean =>
-      kept.jumps.has(`${table} ${renderRule(from, rule)}`);
-    const jumps = [...fixedJumps, ...formerJumps].filter(
-      (jump) => jump.table === table && rules.hasJump(jump) && !isKept(jump),
-    );
     const there = ownChains[table].filter(
       (name) => rules.chain(table, name) !== undefined && !kept.chains.has(`${table} ${name}`),
     );
-    const deletions = jumps.map(({ from, rule }) => renderEdit({ operation: "delete", chain: from, rule }));
+    const named = [...fixedJumps, ...formerJumps].filter((jump) => jump.table === table);
+    const deletions = unwantedJumps(rules.builtInLines(table), {
+      named: new Set(named.map(({ from, rule }) => renderRule(from, rule))),
+      chains: new Set(there),
+      kept: keptJumps(kept, table),
+    });
     const emptied = there.map((name) => `:${name} - [0:0]`);
-    if (jumps.length + there.length === 0) {
+    if (deletions.length + there.length === 0) {
       continue;
     }
     await kernel.write([tableBlock(table, [...deletions, ...emptied])]);
     removed.push(...deletions.map((line) => `${table} rule ${line.replace(/^-D /, "")}`));
-    try {
-      await kernel.write([tableBlock(table, [...emptied, ...there.map((name) => `-X ${name}`)])]);
-      removed.push(...there.map((name) => `${table} chain ${name}`));
-    } catch (error) {
-      if (!isRestoreError(error)) {
-        throw error;
-      }
-      failures.push(`chains of table ${table} are empty but still there: ${error.message}`);
-    }
+    const stuck = await deleteChains(kernel, table, there);
+    removed.push(...there.filter((name) => !stuck.has(name)).map((name) => `${table} chain ${name}`));
+    failures.push(...stuck.values());
   }
   return { removed, failures };
 }

@@ -20,8 +20,8 @@ import {
 export class ObservedRules {
   /** Lines by `table chain`. */
   readonly #chains = new Map<string, string[]>();
-  /** `table line` of built-in chains. */
-  readonly #builtIn = new Set<string>();
+  /** Lines of built-in chains by table. */
+  readonly #builtIn = new Map<string, string[]>();
 
   /**
    * A scanner that fills an instance.
@@ -53,7 +53,9 @@ export class ObservedRules {
         if (lines !== undefined) {
           lines.push(line);
         } else if (!foreign.has(key)) {
-          rules.#builtIn.add(`${table} ${line}`);
+          const builtIn = rules.#builtIn.get(table);
+          if (builtIn === undefined) rules.#builtIn.set(table, [line]);
+          else builtIn.push(line);
         }
       },
     });
@@ -73,7 +75,12 @@ export class ObservedRules {
 
   /** Whether a built-in chain has the rule. */
   hasJump({ table, from, rule }: FixedJump): boolean {
-    return this.#builtIn.has(`${table} ${renderRule(from, rule)}`);
+    return this.builtInLines(table).includes(renderRule(from, rule));
+  }
+
+  /** Rules of the table's built-in chains. */
+  builtInLines(table: string): readonly string[] {
+    return this.#builtIn.get(table) ?? [];
   }
 }
 
