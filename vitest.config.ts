@@ -1,10 +1,24 @@
 /**
- * Two test projects: `unit` (pure and loopback tests beside the code) and `e2e` (real kernel, network
- * namespaces, needs root). `make test` runs both.
+ * Three test projects: `unit` (pure and loopback tests beside the code), `e2e` (real kernel, network namespaces, needs
+ * root) and `uml` (the same on a second kernel, in User Mode Linux). `make test` runs all, the last two side by side.
  *
  * @module
  */
+import { globSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+
+const unit = ["{src,scripts,bench}/**/*.test.ts", "e2e/**/*.unit.test.ts"];
+
+/** Files that boot a second kernel: they use e2e/ipvs/guest.ts or the script itself. */
+const uml = globSync("e2e/**/*.test.ts").filter((file) =>
+  /\/guest\.ts"|uml\/run\.sh"|"run\.sh"/.test(readFileSync(file, "utf8")),
+);
+
+const onKernels = {
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  fileParallelism: false,
+};
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
@@ -12,20 +26,19 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{src,scripts,bench}/**/*.test.ts", "e2e/**/*.unit.test.ts"],
+          include: unit,
           testTimeout: 30_000,
         },
       },
       {
         test: {
+          ...onKernels,
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: ["e2e/**/*.unit.test.ts", "**/node_modules/**"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
+          exclude: ["e2e/**/*.unit.test.ts", "**/node_modules/**", ...uml],
         },
       },
+      { test: { ...onKernels, name: "uml", include: uml, exclude: ["e2e/**/*.unit.test.ts"] } },
     ],
   },
 });

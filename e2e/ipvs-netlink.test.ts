@@ -254,7 +254,7 @@ async function runInGuest(): Promise<ReadonlyMap<string, string>> {
   try {
     const report = join(scratch, "report.json");
     const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
-    const runner = [process.execPath, vitest, "run", "--project", "e2e", "--pool=threads"];
+    const runner = [process.execPath, vitest, "run", "--project", "uml", "--pool=threads"];
     const reporting = ["--reporter=json", `--outputFile=${report}`];
     const { stdout, stderr } = await runCommand(
       [uml, "-t", "90", ...runner, ...reporting, fileURLToPath(import.meta.url)],

@@ -76,7 +76,7 @@ async function runInGuest(file: string, seconds: number): Promise<ReadonlyMap<st
   const scratch = mkdtempSync("/tmp/ipvs-guest-");
   try {
     const report = join(scratch, "report.json");
-    const runner = [process.execPath, vitest, "run", "--project", "e2e", "--pool=threads", file];
+    const runner = [process.execPath, vitest, "run", "--project", "uml", "--pool=threads", file];
     const { stdout, stderr } = await runCommand(
       [run, "-t", String(seconds), ...runner, "--reporter=json", `--outputFile=${report}`],
       { anyStatus: true, timeoutSeconds: seconds + 20 },
