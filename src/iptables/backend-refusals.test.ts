@@ -4,8 +4,11 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
+import { KernelError } from "../netlink/kernel-error.ts";
 import type { SyncReport } from "../proxier/backend.ts";
 import { endpoint, PlannedCluster, service, slice } from "../proxier/testing.ts";
+import { AffinityKeeper } from "./affinity-keeper.ts";
+import type { AffinitySet, AffinityStore } from "./affinity-store.ts";
 import { IptablesBackend } from "./backend.ts";
 import { FakeKernel } from "./testing.ts";
 
@@ -13,11 +16,12 @@ import { FakeKernel } from "./testing.ts";
 class Node {
   readonly cluster = new PlannedCluster();
   readonly kernel = new FakeKernel();
-  readonly #backend = new IptablesBackend(
-    this.cluster.planner.plan.node,
-    { layout: "lean", dropInvalid: true },
-    this.kernel,
-  );
+  readonly #backend: IptablesBackend;
+
+  constructor(affinity?: AffinityKeeper) {
+    const { node } = this.cluster.planner.plan;
+    this.#backend = new IptablesBackend(node, { layout: "lean", dropInvalid: true }, this.kernel, affinity);
+  }
 
   async sync(scope: "changes" | "everything" = "changes"): Promise<SyncReport> {
     const change = this.cluster.planner.take();
@@ -38,7 +42,64 @@ function pods(index: number, ...last: readonly number[]): ReturnType<typeof slic
   return slice(endpoints, { name: `s${index}-1`, serviceName: `s${index}` });
 }
 
+/** A kernel with room for the sets of some endpoints only. */
+class FullStore implements AffinityStore {
+  readonly recentLimit = 100;
+  readonly setLimit = 1_000;
+  readonly hasSets = true;
+  readonly sets = new Set<string>();
+  /** How many more sets it takes. */
+  room = 0;
+
+  ensure(sets: readonly AffinitySet[]): void {
+    for (const { name } of sets) {
+      if (this.room === 0) {
+        throw new KernelError("busy", `create set ${name}`, { detail: "out of memory" });
+      }
+      this.room -= 1;
+      this.sets.add(name);
+    }
+  }
+
+  list(): Promise<readonly string[]> {
+    return Promise.resolve([...this.sets]);
+  }
+
+  destroy(names: readonly string[]): readonly string[] {
+    for (const name of names) {
+      this.sets.delete(name);
+    }
+    return [];
+  }
+
+  countRecent(): number {
+    return 0;
+  }
+
+  close(): void {}
+}
+
 describe("IptablesBackend.sync()", () => {
+  test("leaves out the Service whose affinity the kernel has no sets for, and tries it again", async () => {
+    const store = new FullStore();
+    const node = new Node(new AffinityKeeper("IPv4", "set", store));
+    const sticky = { sessionAffinity: "ClientIP", affinityTimeoutSeconds: 600 } as const;
+    node.cluster.put(numbered(1), pods(1, 1), service({ ...numbered(2), ...sticky }), pods(2, 1, 2));
+    store.room = 1;
+    expect((await node.sync()).quarantined).toEqual([
+      { service: "ns/s2", reason: expect.stringContaining("create set") },
+    ]);
+    expect(node.kernel.save()).toContain("10.244.1.1:8080");
+    expect(node.kernel.save()).not.toContain("10.96.0.3");
+    node.cluster.put(pods(1, 2));
+    expect((await node.sync()).quarantined).toHaveLength(1);
+    expect(node.kernel.save()).toContain("10.244.1.2:8080");
+    store.room = 2;
+    expect((await node.sync("everything")).quarantined).toEqual([]);
+    expect(node.kernel.save()).toContain("10.244.2.2:8080");
+    expect(store.sets.size).toBe(2);
+  });
+
   test("blames no Service for what somebody else flushed meanwhile", async () => {
     const node = new Node();
     node.cluster.put(service(), web(1));

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isKernelError } from "../netlink/kernel-error.ts";
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
 import type { AffinityKeeper } from "./affinity-keeper.ts";
@@ -30,7 +31,7 @@ export interface SharedRules {
   readonly removed: readonly UnwantedChain[];
 }
 
-/** A Service whose rules cannot be written as text. */
+/** A Service whose rules cannot be written as text, or whose sets the kernel refuses. */
 export interface RejectedService {
   readonly service: ObjectKey;
   readonly reason: string;
@@ -164,11 +165,12 @@ export class WantedRules {
       this.#replace(service.key, rules);
       return chains;
     } catch (error) {
-      if (!(error instanceof RangeError)) {
-        throw error;
+      // What the kernel refuses of its sets concerns this Service only, as what cannot be written does.
+      if (error instanceof RangeError || isKernelError(error)) {
+        onRejected({ service: service.key, reason: error.message });
+        return undefined;
       }
-      onRejected({ service: service.key, reason: error.message });
-      return undefined;
+      throw error;
     }
   }
 
