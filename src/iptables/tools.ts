@@ -9,6 +9,7 @@
 import { spawn } from "node:child_process";
 import type { Family } from "../proxier/address.ts";
 import { tableBlock } from "./builder/render.ts";
+import { DumpNotes } from "./dump-notes.ts";
 import { KnownChains } from "./known-chains.ts";
 import type { RestoreCommand } from "./restore-process.ts";
 
@@ -88,10 +89,8 @@ export async function dumpTables(
 export class DumpReader {
   readonly #family: Family;
   readonly #reader = KnownChains.reader();
-  readonly #incompatible: string[] = [];
+  readonly #notes = new DumpNotes(["nat", "filter"]);
   #malformed: unknown;
-  /** A line whose end has not come yet. */
-  #rest = "";
 
   constructor(family: Family) {
     this.#family = family;
@@ -99,13 +98,7 @@ export class DumpReader {
 
   /** Takes the next piece. Never throws: what is wrong with it is told at the end. */
   push(text: string): void {
-    const whole = this.#rest + text;
-    const end = whole.lastIndexOf("\n") + 1;
-    this.#rest = whole.slice(end);
-    // The tool leaves such a table out and ends well; taken for empty, it would be written over.
-    for (const [, table = ""] of whole.slice(0, end).matchAll(/^# Table `(nat|filter)' is incompatible/gm)) {
-      this.#incompatible.push(table);
-    }
+    this.#notes.push(text);
     this.#take(() => this.#reader.scanner.push(text));
   }
 
@@ -120,11 +113,9 @@ export class DumpReader {
       const { message } = this.#malformed;
       throw new ToolError(`Cannot read the ${this.#family} rules: ${message}`, { cause: this.#malformed });
     }
-    if (this.#incompatible.length > 0) {
-      const tables = this.#incompatible.join(", ");
-      throw new ToolError(
-        `Cannot read the ${this.#family} rules: table ${tables} holds what iptables cannot express`,
-      );
+    const { problem } = this.#notes;
+    if (problem !== undefined) {
+      throw new ToolError(`Cannot read the ${this.#family} rules: ${problem}`);
     }
     return this.#reader.known;
   }

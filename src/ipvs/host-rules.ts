@@ -4,8 +4,9 @@
  * @module
  */
 import { HostKernel } from "../iptables/host-kernel.ts";
-import { dumpTables, ToolError, type Variant } from "../iptables/tools.ts";
+import { dumpTables, type Variant } from "../iptables/tools.ts";
 import type { Family } from "../proxier/address.ts";
+import { RuleDump } from "./rule-dump.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
 
 /** One variant and family. */
@@ -21,18 +22,9 @@ export class HostRules implements RuleKernel {
   }
 
   async save(push: (text: string) => void): Promise<void> {
-    let failure: Error | undefined;
-    await dumpTables(this.#variant, this.#family, (text) => {
-      try {
-        push(text);
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        failure ??= new ToolError(`Cannot read the ${this.#family} rules: ${reason}`);
-      }
-    });
-    if (failure !== undefined) {
-      throw failure;
-    }
+    const dump = new RuleDump(this.#family, push);
+    await dumpTables(this.#variant, this.#family, (text) => dump.push(text));
+    dump.finish();
   }
 
   async write(chunks: Iterable<string>): Promise<void> {
