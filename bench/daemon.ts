@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
+import type { BenchMode } from "./options.ts";
 import { type SyncLine, syncLine } from "./sync-line.ts";
 
 const launcher = fileURLToPath(new URL("../bin/kube-sluice", import.meta.url));
@@ -17,6 +18,7 @@ const timeoutMs = 120_000;
 
 /** What the daemon is to do. */
 export interface DaemonOptions {
+  readonly mode: BenchMode;
   readonly variant: Variant;
   /** URL of the API server. */
   readonly api: string;
@@ -105,7 +107,7 @@ export class Daemon {
   }
 }
 
-function argumentsOf({ variant, api, nodeName, podCIDR, folder }: DaemonOptions): readonly string[] {
+function argumentsOf({ mode, variant, api, nodeName, podCIDR, folder }: DaemonOptions): readonly string[] {
   const kubeconfig = `${folder}/kubeconfig`;
   const config = `${folder}/config.json`;
   writeFileSync(
@@ -124,12 +126,13 @@ function argumentsOf({ variant, api, nodeName, podCIDR, folder }: DaemonOptions)
     JSON.stringify({
       apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
       kind: "KubeProxyConfiguration",
-      mode: "iptables",
+      mode,
       detectLocalMode: "ClusterCIDR",
       clusterCIDR: podCIDR,
       clientConnection: { kubeconfig },
       // A change is applied at once, as in the measurements of kube-proxy that these figures stand beside.
       iptables: { minSyncPeriod: "1ms" },
+      ipvs: { minSyncPeriod: "1ms" },
       // The size of the conntrack table is the whole machine's.
       conntrack: { maxPerCore: 0 },
       sluice: { iptables: { variant } },

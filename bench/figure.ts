@@ -8,13 +8,15 @@
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 
 /** What a value counts. `MB` are millions of bytes. */
-export type Unit = "ms" | "us" | "MB" | "bytes" | "ratio" | "processes";
+export type Unit = "ms" | "us" | "MB" | "bytes" | "ratio" | "processes" | "requests";
 
 /** One figure. What does not apply is absent. */
 export interface Figure {
   readonly figure: string;
   /** Of `growth`: the figure that grows. */
   readonly of?: string;
+  /** The mode, where it is not iptables mode. */
+  readonly mode?: "ipvs";
   readonly variant?: Variant;
   readonly services?: number;
   /** Endpoints of each Service. */
@@ -90,7 +92,7 @@ const withoutGrowth: ReadonlySet<string> = new Set([
 export function growthOf(figures: readonly Figure[]): readonly Figure[] {
   const kinds = Map.groupBy(
     figures.filter(({ figure, services }) => services !== undefined && !withoutGrowth.has(figure)),
-    ({ figure, variant = "" }) => `${figure} ${variant}`,
+    ({ figure, mode = "", variant = "" }) => `${figure} ${mode} ${variant}`,
   );
   return [...kinds.values()].flatMap((same): readonly Figure[] => {
     const sorted = same.toSorted((a, b) => (a.services ?? 0) - (b.services ?? 0));
@@ -99,11 +101,12 @@ export function growthOf(figures: readonly Figure[]): readonly Figure[] {
     if (least === undefined || most === undefined || least.services === most.services || least.value === 0) {
       return [];
     }
-    const { figure, variant, services = 0, endpoints = 0 } = most;
+    const { figure, mode, variant, services = 0, endpoints = 0 } = most;
     return [
       {
         figure: "growth",
         of: figure,
+        ...(mode === undefined ? {} : { mode }),
         ...(variant === undefined ? {} : { variant }),
         services,
         endpoints,

@@ -15,10 +15,15 @@ import { ScratchFolder } from "../e2e/harness/scratch.ts";
 import { type Figure, formatFigure, growthOf, printFigure } from "./figure.ts";
 import { connectRoads, fewServices, measureFirstPacket } from "./first-packet.ts";
 import type { NodeTask } from "./node-context.ts";
-import { type BenchOptions, readOptions, type Topic, usage } from "./options.ts";
+import { type BenchMode, type BenchOptions, readOptions, type Topic, usage } from "./options.ts";
 
 /** Longest time that one process of measurements may take. */
 const timeoutMs = 400_000;
+
+const uml = fileURLToPath(new URL("../e2e/uml/run.sh", import.meta.url));
+
+/** Topics that ipvs mode has. */
+const ipvsTopics: readonly Topic[] = ["cold", "change", "memory", "restart", "audit"];
 
 /** Topics that are measured on a node, in the order of the figures. */
 const nodeTopics: readonly Topic[] = ["cold", "change", "memory", "restart"];
@@ -34,10 +39,29 @@ class Bench {
   }
 
   async run(): Promise<void> {
-    const { topics, services, endpoints, variants } = this.#options;
+    const { modes } = this.#options;
     this.#printLoad();
+    if (modes.includes("iptables")) {
+      await this.#measureIptables();
+    }
+    if (modes.includes("ipvs")) {
+      for (const services of this.#options.services) {
+        await this.#measureIpvs(services);
+      }
+    }
+    for (const figure of growthOf(this.figures)) {
+      printFigure(figure);
+    }
+    this.#printLoad();
+  }
+
+  async #measureIptables(): Promise<void> {
+    const { topics, services, endpoints, variants } = this.#options;
     if (topics.has("planning")) {
-      await this.#collect([script("planning.ts"), services.join(","), `${endpoints}`], undefined);
+      await this.#collect(
+        [process.execPath, script("planning.ts"), services.join(","), `${endpoints}`],
+        undefined,
+      );
     }
     if (nodeTopics.some((topic) => topics.has(topic)) || topics.has("first-packet")) {
       for (const variant of variants) {
@@ -46,10 +70,14 @@ class Bench {
         }
       }
     }
-    for (const figure of growthOf(this.figures)) {
-      printFigure(figure);
-    }
-    this.#printLoad();
+  }
+
+  /** In User Mode Linux, because few kernels of hosts have IPVS where this may use it. */
+  async #measureIpvs(services: number): Promise<void> {
+    const topics = ipvsTopics.filter((topic) => this.#options.topics.has(topic));
+    const task = JSON.stringify(this.#taskOf("ipvs", "legacy", services, topics));
+    const guest = [uml, "-t", String(timeoutMs / 1000 - 20), "-m", "3G"];
+    await this.#collect([...guest, process.execPath, script("ipvs-bench.ts"), task], undefined);
   }
 
   async #measureNode(variant: Variant, services: number): Promise<void> {
@@ -85,39 +113,44 @@ class Bench {
     services: number,
     topics: readonly Topic[],
   ): Promise<void> {
-    const { endpoints, repeat, changes, manyChanges } = this.#options;
-    const task: NodeTask = {
-      variant,
-      services,
-      topics,
-      endpoints,
-      repeat,
-      changes,
-      manyChanges,
-      folder: this.#folder,
-    };
-    await this.#collect([script("node-bench.ts"), JSON.stringify(task)], node);
+    const task = this.#taskOf("iptables", variant, services, topics);
+    await this.#collect([process.execPath, script("node-bench.ts"), JSON.stringify(task)], node);
   }
 
-  /** Runs a script to its end and prints its figures as they come. */
-  async #collect(args: readonly string[], namespace: Namespace | undefined): Promise<void> {
+  #taskOf(mode: BenchMode, variant: Variant, services: number, topics: readonly Topic[]): NodeTask {
+    const { endpoints, repeat, changes, manyChanges } = this.#options;
+    const folder = this.#folder;
+    return { mode, variant, services, topics, endpoints, repeat, changes, manyChanges, folder };
+  }
+
+  /** Runs a command to its end and prints its figures as they come. */
+  async #collect(argv: readonly string[], namespace: Namespace | undefined): Promise<void> {
     // The lock of legacy iptables is a file, which namespaces share: the machine's own is left alone.
     const env = { ...process.env, XTABLES_LOCKFILE: `${this.#folder}/xtables.lock` };
     const stdio: ["ignore", "pipe", "inherit"] = ["ignore", "pipe", "inherit"];
-    const argv = [process.execPath, ...args];
+    const [program = "", ...args] = argv;
     const child =
       namespace === undefined
-        ? spawn(process.execPath, args, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" })
+        ? spawn(program, args, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" })
         : namespace.spawn(argv, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" });
     if (child.stdout !== null) {
-      createInterface({ input: child.stdout }).on("line", (line) => this.#print(JSON.parse(line)));
+      createInterface({ input: child.stdout }).on("line", (line) => this.#take(line));
     }
     const status = await new Promise<number | string>((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => resolve(code ?? signal ?? 0));
     });
     if (status !== 0) {
-      throw new Error(`Cannot measure: ${args.join(" ")} ended with ${status}`);
+      throw new Error(`Cannot measure: ${argv.join(" ")} ended with ${status}`);
+    }
+  }
+
+  /** A guest has one stream for everything: what is no figure is a complaint. */
+  #take(line: string): void {
+    if (line.startsWith("{")) {
+      this.#print(JSON.parse(line));
+    } else {
+      process.stderr.write(`${line}\n`);
     }
   }
 

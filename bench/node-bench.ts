@@ -12,9 +12,9 @@
 import { startApiServer } from "../e2e/apiserver/server.ts";
 import { measureChanges } from "./change-latency.ts";
 import { measureCold } from "./cold-sync.ts";
-import type { Daemon } from "./daemon.ts";
 import { measureAfterChanges, measureIdle, printMemory } from "./memory.ts";
 import { NodeContext, type NodeTask } from "./node-context.ts";
+import { measureRestart } from "./restart.ts";
 
 const task: NodeTask = JSON.parse(process.argv[2] ?? "");
 await using api = await startApiServer();
@@ -40,18 +40,4 @@ async function measure(context: NodeContext): Promise<void> {
   if (asked("restart")) {
     await measureRestart(context);
   }
-}
-
-/** A second daemon on the rules of the first: what it reads, it leaves alone. */
-async function measureRestart(context: NodeContext): Promise<void> {
-  const daemon: Daemon = context.startDaemon();
-  const { at, elapsedMs, bytes, written } = await daemon.ready();
-  context.print({ figure: "restart-bytes", value: bytes, unit: "bytes", detail: { chainsWritten: written } });
-  context.print({
-    figure: "restart",
-    value: at - daemon.startedAt,
-    unit: "ms",
-    detail: { syncMs: elapsedMs },
-  });
-  await daemon.stop();
 }

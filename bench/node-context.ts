@@ -9,7 +9,7 @@ import type { ApiServer } from "../e2e/apiserver/server.ts";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 import { Daemon } from "./daemon.ts";
 import { type Figure, printFigure } from "./figure.ts";
-import type { BenchOptions, Topic } from "./options.ts";
+import type { BenchMode, BenchOptions, Topic } from "./options.ts";
 
 /** Where all endpoints are. */
 export const podCIDR = "10.128.0.0/9";
@@ -18,6 +18,7 @@ const nodeName = "bench-node";
 
 /** What one node is to measure. */
 export interface NodeTask extends Pick<BenchOptions, "endpoints" | "repeat" | "changes" | "manyChanges"> {
+  readonly mode: BenchMode;
   readonly variant: Variant;
   readonly services: number;
   readonly topics: readonly Topic[];
@@ -56,8 +57,8 @@ export class NodeContext {
   }
 
   startDaemon(): Daemon {
-    const { variant, folder } = this.task;
-    return new Daemon({ variant, folder, api: this.#api.url, nodeName, podCIDR });
+    const { mode, variant, folder } = this.task;
+    return new Daemon({ mode, variant, folder, api: this.#api.url, nodeName, podCIDR });
   }
 
   /** Makes ready another change: the first endpoint of a slice gets an address that none had before. */
@@ -72,9 +73,10 @@ export class NodeContext {
     return () => void this.#api.store.update(changed);
   }
 
-  print(figure: Omit<Figure, "variant" | "services" | "endpoints">): void {
-    const { variant, services, endpoints } = this.task;
+  print(figure: Omit<Figure, "mode" | "variant" | "services" | "endpoints">): void {
+    const { mode, variant, services, endpoints } = this.task;
     const { figure: name, ...values } = figure;
-    printFigure({ figure: name, variant, services, endpoints, ...values });
+    const kind = mode === "ipvs" ? { mode } : { variant };
+    printFigure({ figure: name, ...kind, services, endpoints, ...values });
   }
 }

@@ -6,6 +6,7 @@ import { readOptions, topics, usage } from "./options.ts";
 
 test("readOptions() gives everything at two sizes by default", () => {
   expect(readOptions([])).toEqual({
+    modes: ["iptables"],
     services: [1_000, 10_000],
     endpoints: 10,
     variants: ["nft", "legacy"],
@@ -28,6 +29,7 @@ test("readOptions() reads lists, sorts sizes and drops duplicates", () => {
 
 test.each([
   [["--services", "1e3"], 'Cannot read --services: must be numbers from 1 to 9999999, got "1e3"'],
+  [["--mode", "fast"], 'Cannot read --mode: must be some of iptables,ipvs, got "fast"'],
   [["--changes", "0"], 'Cannot read --changes: must be numbers from 1 to 9999999, got "0"'],
   [["--variant", "nft,ebpf"], 'Cannot read --variant: must be some of nft,legacy, got "ebpf"'],
   [["--only", ""], `Cannot read --only: must be some of ${topics.join(",")}, got ""`],

@@ -7,13 +7,25 @@ import { parseArgs } from "node:util";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 
 /** What can be asked for. */
-export const topics: readonly Topic[] = ["cold", "change", "memory", "restart", "planning", "first-packet"];
+export const topics: readonly Topic[] = [
+  "cold",
+  "change",
+  "memory",
+  "restart",
+  "planning",
+  "first-packet",
+  "audit",
+];
 
 /** A group of figures that are measured together. */
-export type Topic = "cold" | "change" | "memory" | "restart" | "planning" | "first-packet";
+export type Topic = "cold" | "change" | "memory" | "restart" | "planning" | "first-packet" | "audit";
+
+/** A mode that can be measured. */
+export type BenchMode = "iptables" | "ipvs";
 
 /** The run. */
 export interface BenchOptions {
+  readonly modes: readonly BenchMode[];
   /** Numbers of Services, ascending. */
   readonly services: readonly number[];
   /** Endpoints of each Service. */
@@ -29,9 +41,11 @@ export interface BenchOptions {
 }
 
 const variants: readonly Variant[] = ["nft", "legacy"];
+const modes: readonly BenchMode[] = ["iptables", "ipvs"];
 
 /** Text of `--help`. */
 export const usage: string = `usage: node bench/main.ts [options]        needs root
+  --mode LIST        ${modes.join(",")} (iptables); ipvs needs User Mode Linux and takes ten minutes
   --services LIST    numbers of Services (1000,10000)
   --endpoints N      endpoints of each Service (10)
   --variant LIST     of iptables: ${variants.join(",")} (all)
@@ -51,6 +65,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     args: [...args],
     options: {
       help: { type: "boolean", default: false },
+      mode: { type: "string", default: "iptables" },
       services: { type: "string", default: "1000,10000" },
       endpoints: { type: "string", default: "10" },
       variant: { type: "string", default: variants.join(",") },
@@ -65,6 +80,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   }
   const services = values.services.split(",").map((text) => readNumber("services", text));
   return {
+    modes: readWords("mode", values.mode, modes),
     services: [...new Set(services)].sort((a, b) => a - b),
     endpoints: readNumber("endpoints", values.endpoints),
     variants: readWords("variant", values.variant, variants),

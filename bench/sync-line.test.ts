@@ -16,6 +16,7 @@ test("syncLine() reads what the daemon logs after a sync", () => {
     planningMs: 0.2,
     changed: 1,
     written: 1,
+    removed: 0,
     bytes: 1_520,
   });
 });

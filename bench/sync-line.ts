@@ -17,8 +17,9 @@ export interface SyncLine {
   readonly planningMs: number;
   /** Services whose plan differed. */
   readonly changed: number;
-  /** Chains written. */
+  /** Chains written, or virtual servers, real servers, entries of sets and addresses; and removed. */
   readonly written: number;
+  readonly removed: number;
   readonly bytes: number;
 }
 
@@ -35,6 +36,7 @@ export function syncLine(line: string, at: number): SyncLine | undefined {
     planningMs: milliseconds(fields.planning),
     changed: Number(fields.changed),
     written: Number(fields.written),
+    removed: Number(fields.removed),
     bytes: Number(fields.bytes),
   };
 }

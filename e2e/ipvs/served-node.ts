@@ -32,6 +32,8 @@ export interface ServedOptions {
   readonly family?: Family;
   readonly rules?: Partial<RuleSettings>;
   readonly backend?: Partial<IpvsOptions>;
+  /** How often everything is read back; hardly ever by default. */
+  readonly auditPeriodMs?: number;
   /** Without it: a new cluster of objects. */
   readonly cluster?: PlannedCluster;
 }
@@ -72,6 +74,8 @@ export class ServedNode implements AsyncDisposable {
     const monitor = new IpvsMonitor({
       backend: this.backend,
       clock: realClock,
+      auditPeriodMs: options.auditPeriodMs ?? 3_600_000,
+      onAudit: () => {},
       exclusively: (job) => this.#exclusively(job),
       requestSync: () => void this.sync(),
       onError: (error) => process.stderr.write(`${String(error)}\n`),

@@ -5,6 +5,7 @@
  */
 import { ipvsScheduler, parseCidrs } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import { DriftMonitor } from "../iptables/monitor.ts";
 import { IpvsMonitor } from "../ipvs/monitor.ts";
 import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "../ipvs/open.ts";
 import { watchRoutes } from "../ipvs/watch-routes.ts";
@@ -14,16 +15,14 @@ import { errorField } from "../operations/logger.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import type { Proxier } from "../proxier/proxier.ts";
-import type { SyncScope } from "../proxier/sync-loop.ts";
 import { CommandError } from "./exit.ts";
 import { isConntrackLiberal } from "./host-sysctls.ts";
 import { findIptables } from "./iptables-mode.ts";
 import type { ModeContext, OpenBackend, OpenMode, Watch } from "./mode.ts";
 import { reservedAddresses } from "./node-settings.ts";
 
-/** Under automatic choice, the share of time that audits may take, and the shortest period. */
-const auditShare = 0.01;
-const shortestAuditMs = 60_000;
+/** How often it is looked whether somebody flushed the rules. */
+const flushPeriodMs = 5_000;
 
 /**
  * Opens IPVS mode.
@@ -99,51 +98,60 @@ function backendOptions(
   };
 }
 
-/** Drains real servers, follows addresses, and reads everything back now and then. */
+/** Drains real servers, follows addresses, looks for flushed rules, and reads everything back now and then. */
 class IpvsWatch implements Watch {
   readonly #context: ModeContext;
   readonly #proxier: Proxier;
   readonly #monitor: IpvsMonitor;
+  readonly #rules: DriftMonitor;
   #routes: Disposable | undefined;
-  #cancelAudit: () => void = () => {};
   #started = false;
 
-  constructor(context: ModeContext, { backend }: OpenIpvs, proxier: Proxier) {
+  constructor(context: ModeContext, { backend, rules }: OpenIpvs, proxier: Proxier) {
+    const { config, log } = context;
+    const { family } = proxier;
     this.#context = context;
     this.#proxier = proxier;
     this.#monitor = new IpvsMonitor({
       backend,
       clock: systemClock,
+      auditPeriodMs: config.sluice.ipvs.auditPeriodMs,
       exclusively: (job) => proxier.exclusively(job),
       requestSync: () => proxier.nudge(),
+      onAudit: ({ durationMs, differs }) => {
+        const elapsed = `${durationMs.toFixed(1)}ms`;
+        log.info("Compared the kernel with what is known of it", { ipFamily: family, elapsed, differs }, 2);
+      },
       onError: (error) => this.#tell("Cannot look after IPVS", error),
+    });
+    this.#rules = new DriftMonitor({
+      kernel: rules,
+      clock: systemClock,
+      canaryPeriodMs: Math.min(config.ipvs.syncPeriodMs, flushPeriodMs),
+      auditPeriodMs: 0,
+      resync: () => {
+        log.warning("Somebody flushed the rules: writing them anew", { ipFamily: family });
+        backend.noteFlush();
+        proxier.nudge();
+      },
+      onLook: () => {},
     });
   }
 
-  synced(scope: SyncScope, durationMs: number): void {
+  synced(): void {
     if (!this.#started) {
       this.#started = true;
       this.#watchRoutes();
-    }
-    if (scope === "everything") {
-      this.#planAudit(durationMs);
+      this.#rules.start();
     }
     this.#monitor.synced();
   }
 
   stop(): void {
-    this.#cancelAudit();
     this.#monitor.stop();
+    this.#rules.stop();
     this.#routes?.[Symbol.dispose]();
     this.#routes = undefined;
-  }
-
-  /** IPVS and sets announce nothing: what somebody else changes there is found by reading. */
-  #planAudit(durationMs: number): void {
-    const { auditPeriodMs } = this.#context.config.sluice.ipvs;
-    const period = auditPeriodMs > 0 ? auditPeriodMs : Math.max(shortestAuditMs, durationMs / auditShare);
-    this.#cancelAudit();
-    this.#cancelAudit = systemClock.after(period, () => this.#proxier.resync());
   }
 
   #watchRoutes(): void {

@@ -17,7 +17,7 @@ export interface MonitorOptions {
   readonly clock: Clock;
   /** How often the canary is looked for. */
   readonly canaryPeriodMs: number;
-  /** How often the rules are compared; 0 means as often as they are cheap to read. */
+  /** How often the rules are compared, once {@link DriftMonitor.compared} was called; 0 means as often as they are cheap to read. */
   readonly auditPeriodMs: number;
   /** Asks for a sync that reads the kernel back. `flushed` when the canary was gone. */
   readonly resync: (reason: "flushed" | "audit") => void;

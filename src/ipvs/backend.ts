@@ -19,10 +19,11 @@ import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend
 import type { Clock } from "../proxier/clock.ts";
 import type { ObjectKey, Problem } from "../proxier/objects.ts";
 import type { NodePlan, Plan, PlanChange } from "../proxier/plan.ts";
-import { sameValue } from "../proxier/same-value.ts";
 import type { OwnedTables } from "./difference.ts";
 import { DrainBook } from "./drain-book.ts";
-import { KnownState } from "./known-state.ts";
+import type { FormerBeliefs } from "./drift.ts";
+import { DriftKeeper } from "./drift-keeper.ts";
+import { type FormerState, KnownState } from "./known-state.ts";
 import { LocalAddresses, type ReservedAddresses } from "./local-addresses.ts";
 import { MarkAllocator } from "./marks.ts";
 import type { IpvsClient } from "./netlink/client.ts";
@@ -33,18 +34,18 @@ import {
   deviceName,
   ensureDevice,
   ensureSets,
-  listServers,
   Ownership,
   readAddresses,
   readConnections,
   readServer,
+  readServers,
   readSets,
 } from "./read-kernel.ts";
 import type { RuleKeeper, RuleReport } from "./rule-keeper.ts";
 import type { Failure, RunCounts } from "./run-operations.ts";
 import { ServiceBook } from "./service-book.ts";
 import type { ServiceTables } from "./service-tables.ts";
-import { addressKey, type Owner, serverKey, WantedState } from "./wanted-state.ts";
+import { addressKey, type Owner, serverKey, thingOf, WantedState } from "./wanted-state.ts";
 
 /** The ways to the kernel. The backend owns them and closes them with itself. */
 export interface IpvsDoors {
@@ -76,9 +77,6 @@ export interface IpvsOptions {
 /** Owner of what the node as a whole wants. */
 const nodeOwner: Owner = "node";
 
-/** The rules were not looked at. */
-const noRules: RuleReport = { written: 0, bytes: 0 };
-
 /** Keeps one family of one host. */
 export class IpvsBackend implements Backend {
   readonly name = "ipvs";
@@ -94,10 +92,9 @@ export class IpvsBackend implements Backend {
   /** What could not be done, by owner. */
   #unsettled: ReadonlyMap<Owner, KernelError> = new Map();
   #plan: Plan;
-  /** What of the node the rules in the kernel are made for; undefined when that is not certain. */
-  #ruled: Pick<NodePlan, "detector" | "masqueradeMark"> | undefined;
   /** Undefined when the kernel has to be read before anything is written. */
   #known: KnownState | undefined;
+  readonly #drift = new DriftKeeper();
 
   constructor(node: NodePlan, doors: IpvsDoors, options: IpvsOptions) {
     this.family = node.family;
@@ -126,9 +123,40 @@ export class IpvsBackend implements Backend {
   async sync(plan: Plan, change: PlanChange | "everything"): Promise<SyncReport> {
     this.#plan = plan;
     const known = this.#known;
-    return change === "everything" || known === undefined
+    return change === "everything" || known === undefined || this.#drift.needsEverything
       ? await this.#everything()
       : await this.#changes(known, change);
+  }
+
+  /**
+   * Reads back what the kernel holds, beside whatever else goes on.
+   *
+   * @returns whether something is not as known; the next sync repairs it
+   * @throws KernelError, ToolError when the kernel cannot be read
+   */
+  async audit(): Promise<boolean> {
+    const known = this.#known;
+    if (known === undefined) {
+      return false;
+    }
+    const { node } = this.#plan;
+    const parts = {
+      family: this.family,
+      ...this.#doors,
+      known,
+      elsewhere: this.#local.all,
+      nodePortAddresses: this.#local.nodePortAddresses(node.nodePorts),
+      excludeCIDRs: this.#options.excludeCIDRs,
+      wants: (key: string) => this.#wanted.has(key),
+      rulesDiffer: () => this.#doors.rules.differs(node),
+    };
+    // Meanwhile everything may be read anew.
+    return await this.#drift.look(parts, () => known === this.#known);
+  }
+
+  /** Call when the rules may be gone: the next sync looks at them. */
+  noteFlush(): void {
+    this.#doors.rules.doubt();
   }
 
   /** Whether something drains, or could not be taken away: {@link drain} has work. */
@@ -192,26 +220,15 @@ export class IpvsBackend implements Backend {
     if (known === undefined) {
       return undefined;
     }
-    const before = new Set(known.addresses);
-    const changed = await this.#readAddresses(known);
     const owners = new Set<Owner>(this.#unsettled.keys());
-    for (const address of [...before, ...changed]) {
-      if (!known.addresses.has(address) || changed.has(address)) {
-        for (const owner of [
-          ...this.#wanted.ownersOf(addressKey(address)),
-          ...this.#services.unboundOwners(address),
-        ]) {
-          owners.add(owner);
-        }
-      }
+    for (const address of (await this.#readChangedAddresses(known)).keys()) {
+      addAll(owners, this.#ownersOf(addressKey(address)));
     }
-    for (const owner of this.#nodePortOwners()) {
-      owners.add(owner);
-    }
+    addAll(owners, this.#nodePortOwners());
     for (const address of known.addresses) {
       this.#programmer.abandon(addressKey(address), nodeOwner);
     }
-    return await this.#settle(owners, this.#workplace(known, { sweep: false }), noRules);
+    return await this.#settle(owners, this.#workplace(known, { sweep: false }));
   }
 
   async close(): Promise<void> {
@@ -222,34 +239,76 @@ export class IpvsBackend implements Backend {
   }
 
   async #changes(known: KnownState, change: PlanChange): Promise<SyncReport> {
-    const rules = change.node ? await this.#syncRules("if they differ") : noRules;
+    const former = await this.#adoptDrift(known);
+    const rules = await this.#doors.rules.syncIfNeeded(this.#plan.node);
     const owners = new Set<Owner>([...change.services, ...this.#unsettled.keys()]);
-    for (const owner of this.#nodePortOwners()) {
-      owners.add(owner);
+    for (const key of former?.keys() ?? []) {
+      this.#programmer.abandon(key, nodeOwner);
+      addAll(owners, this.#ownersOf(key));
     }
-    return await this.#settle(owners, this.#workplace(known, { sweep: false }), rules);
+    addAll(owners, this.#nodePortOwners());
+    return await this.#settle(owners, this.#workplace(known, { sweep: false, before: former }), rules);
+  }
+
+  /** Takes what an audit has found for true. @returns what was known before, if there was anything */
+  async #adoptDrift(known: KnownState): Promise<FormerBeliefs | undefined> {
+    const adopted = this.#drift.adopt();
+    if (adopted?.rules === true) {
+      this.#doors.rules.doubt();
+    }
+    if (adopted?.addresses === true) {
+      for (const [address, wasBound] of await this.#readChangedAddresses(known)) {
+        adopted.former.addresses.set(address, wasBound);
+      }
+    }
+    return adopted?.former;
+  }
+
+  /** Reads all addresses again. @returns those that came or went, with whether they were known to be on kube-ipvs0 */
+  async #readChangedAddresses(known: KnownState): Promise<ReadonlyMap<Address, boolean>> {
+    const before = new Set(known.addresses);
+    const elsewhere = await this.#readAddresses(known);
+    const all = new Set([...elsewhere, ...before, ...known.addresses]);
+    const changed = [...all].filter(
+      (address) => elsewhere.has(address) || before.has(address) !== known.addresses.has(address),
+    );
+    return new Map(changed.map((address) => [address, before.has(address)]));
+  }
+
+  /** Everybody whom it concerns that what has this key is not as it was. */
+  #ownersOf(key: string): readonly Owner[] {
+    const thing = thingOf(key);
+    const unbound = thing.kind === "address" ? this.#services.unboundOwners(thing.address) : [];
+    return [...this.#wanted.ownersOf(key), ...unbound];
   }
 
   async #everything(): Promise<SyncReport> {
+    const plan = this.#plan;
     const before = this.#known;
     this.#known = undefined;
+    this.#drift.forget();
     await ensureSets(this.#doors.sets, this.family);
-    const rules = await this.#syncRules("in any case");
+    const rules = await this.#doors.rules.sync(plan.node);
     const known = new KnownState();
     await readSets(this.#doors.sets, this.family, known);
     await this.#readAddresses(known);
     this.#nodePortOwners();
     this.#services.adoptMarks(known);
-    await this.#readServers(known);
-    const owners = [nodeOwner, ...this.#plan.services.keys(), ...this.#wanted.owners()];
+    const local = this.#local.nodePortAddresses(plan.node.nodePorts);
+    const ownership = new Ownership(known, local, this.#options.excludeCIDRs);
+    await readServers(this.#doors.ipvs, known, this.family, (server) => {
+      return ownership.isOurs(server) || this.#wanted.has(serverKey(virtualServerName(server)));
+    });
+    const owners = [nodeOwner, ...plan.services.keys(), ...this.#wanted.owners()];
     const report = await this.#settle(owners, this.#workplace(known, { sweep: true, before }), rules);
     this.#known = known;
     return report;
   }
 
   /** Brings the owners' wishes about and tells what was done. */
-  async #settle(owners: Iterable<Owner>, place: Workplace, rules: RuleReport): Promise<SyncReport> {
-    const counts: RunCounts = { written: rules.written, removed: 0, repaired: 0, bytes: rules.bytes };
+  async #settle(owners: Iterable<Owner>, place: Workplace, rules?: RuleReport): Promise<SyncReport> {
+    const { written = 0, repaired = 0, bytes = 0 } = rules ?? {};
+    const counts: RunCounts = { written, removed: 0, repaired, bytes };
     this.#unsettled = await this.#programmer.settle(owners, place, counts);
     const late = await this.#doors.rules.finish();
     counts.written += late.written;
@@ -262,19 +321,6 @@ export class IpvsBackend implements Backend {
       quarantined: this.#quarantined(),
       tables: {},
     };
-  }
-
-  /** The rules depend on little of the node, and that little does not change while the program runs. */
-  async #syncRules(when: "in any case" | "if they differ"): Promise<RuleReport> {
-    const { detector, masqueradeMark } = this.#plan.node;
-    const ruled = { detector, masqueradeMark };
-    if (when === "if they differ" && sameValue(ruled, this.#ruled)) {
-      return noRules;
-    }
-    this.#ruled = undefined;
-    const report = await this.#doors.rules.sync(this.#plan.node);
-    this.#ruled = ruled;
-    return report;
   }
 
   /** Whose wishes depend on which addresses take node ports, if those differ now. */
@@ -292,7 +338,7 @@ export class IpvsBackend implements Backend {
 
   #workplace(
     known: KnownState,
-    { sweep, before }: { readonly sweep: boolean; readonly before?: KnownState | undefined },
+    { sweep, before }: { readonly sweep: boolean; readonly before?: FormerState | undefined },
   ): Workplace {
     const operations = new Operations(this.family, this.#doors.ipvs.family, known, before);
     return { known, operations, now: this.#options.clock.now(), sweep };
@@ -302,28 +348,20 @@ export class IpvsBackend implements Backend {
     const { route } = this.#doors;
     known.link = ensureDevice(route).index;
     const { bound, elsewhere } = await readAddresses(route, this.family, known.link);
+    for (const address of known.addresses) {
+      known.note(addressKey(address));
+    }
     known.addresses.clear();
     for (const address of bound) {
+      known.note(addressKey(address));
       known.addresses.add(address);
     }
     return this.#local.replace(elsewhere);
   }
 
-  /** Reads our virtual servers, and those of others whose places Services want. */
-  async #readServers(known: KnownState): Promise<void> {
-    const { ipvs } = this.#doors;
-    const local = this.#local.nodePortAddresses(this.#plan.node.nodePorts);
-    const ownership = new Ownership(known, local, this.#options.excludeCIDRs);
-    for (const server of await listServers(ipvs, this.family)) {
-      const name = virtualServerName(server);
-      if (ownership.isOurs(server) || this.#wanted.has(serverKey(name))) {
-        known.servers.set(name, await readServer(ipvs, server, known));
-      }
-    }
-  }
-
   async #refresh(known: KnownState, { name, server }: ServerRef): Promise<void> {
     const { ipvs } = this.#doors;
+    known.note(serverKey(name));
     const found = ipvs.findVirtualServer(server);
     if (found === undefined) {
       known.servers.delete(name);
@@ -351,5 +389,11 @@ export class IpvsBackend implements Backend {
     return [...this.#unsettled]
       .map(([service, error]) => ({ service, reason: error.message }))
       .sort((a, b) => (a.service < b.service ? -1 : 1));
+  }
+}
+
+function addAll(owners: Set<Owner>, more: Iterable<Owner>): void {
+  for (const owner of more) {
+    owners.add(owner);
   }
 }

@@ -23,13 +23,21 @@ export interface KnownServer {
   addresses: readonly Address[];
 }
 
+/** What was known before the kernel was read again; tells a repair from a change. */
+export interface FormerState {
+  hasEntry(wanted: WantedEntry): boolean;
+  hasAddress(address: Address): boolean;
+  server(name: string): KnownServer | undefined;
+}
+
 /** The state. Servers go by their names, entries by their texts. */
-export class KnownState {
+export class KnownState implements FormerState {
   readonly servers: Map<string, KnownServer> = new Map();
   readonly addresses: Set<Address> = new Set();
   /** Index of kube-ipvs0; undefined when there is none. */
   link: number | undefined;
   readonly #sets = new Map<SetRole, Map<string, SetEntry>>(setRoles.map((role) => [role, new Map()]));
+  #journal: Set<string> | undefined;
 
   /** Entries of a set, by text. */
   entries(role: SetRole): Map<string, SetEntry> {
@@ -57,9 +65,38 @@ export class KnownState {
 
   /** Whether the set has the entry, with the same mark. */
   hasEntry({ role, entry }: WantedEntry): boolean {
-    const known = this.entries(role).get(entryText(entry));
-    return known !== undefined && markOf(known) === markOf(entry);
+    return sameEntry(this.entries(role).get(entryText(entry)), entry);
   }
+
+  hasAddress(address: Address): boolean {
+    return this.addresses.has(address);
+  }
+
+  server(name: string): KnownServer | undefined {
+    return this.servers.get(name);
+  }
+
+  /** From now on notes the keys of what is written: whoever reads the kernel meanwhile may have seen it before or after. */
+  openJournal(): ReadonlySet<string> {
+    const journal = new Set<string>();
+    this.#journal = journal;
+    return journal;
+  }
+
+  /** Ends {@link openJournal}. */
+  closeJournal(): void {
+    this.#journal = undefined;
+  }
+
+  /** Call when something was written or read anew. */
+  note(key: string): void {
+    this.#journal?.add(key);
+  }
+}
+
+/** Whether two entries of the same text say the same. */
+export function sameEntry(a: SetEntry | undefined, b: SetEntry | undefined): boolean {
+  return a !== undefined && b !== undefined && markOf(a) === markOf(b);
 }
 
 function markOf(entry: SetEntry): number {

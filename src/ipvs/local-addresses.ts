@@ -47,6 +47,11 @@ export class LocalAddresses {
     return new Set([...before, ...after].filter((address) => before.has(address) !== after.has(address)));
   }
 
+  /** Addresses on interfaces other than kube-ipvs0. */
+  get all(): ReadonlySet<Address> {
+    return this.#elsewhere;
+  }
+
   /** Whether the address is on an interface other than kube-ipvs0. */
   has(address: Address): boolean {
     return this.#elsewhere.has(address);

@@ -4,16 +4,26 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { RouteEvent } from "../netlink/route-event.ts";
 import { FakeClock } from "../proxier/testing.ts";
-import { IpvsMonitor } from "./monitor.ts";
+import { type AuditReport, IpvsMonitor } from "./monitor.ts";
 
 const event: RouteEvent = {
   kind: "address-removed",
   address: { family: "IPv4", address: "10.96.0.10", prefixLength: 32, interfaceIndex: 3, scope: 0, flags: 0 },
 };
 
+const yearMs = 365 * 86_400_000;
+
 let clock: FakeClock;
 let did: string[];
-let work: { drain: number; unsettled: boolean; expected: boolean; failing: boolean };
+let work: {
+  drain: number;
+  unsettled: boolean;
+  expected: boolean;
+  failing: boolean;
+  drifted: boolean;
+  auditing: Promise<void>;
+};
+let audits: AuditReport[];
 let monitor: IpvsMonitor;
 
 function act(what: string): void {
@@ -26,8 +36,23 @@ function act(what: string): void {
 beforeEach(() => {
   clock = new FakeClock();
   did = [];
-  work = { drain: 0, unsettled: false, expected: false, failing: false };
+  audits = [];
+  work = {
+    drain: 0,
+    unsettled: false,
+    expected: false,
+    failing: false,
+    drifted: false,
+    auditing: Promise.resolve(),
+  };
+  watch(yearMs);
+});
+
+/** Makes the monitor. */
+function watch(auditPeriodMs: number): void {
   monitor = new IpvsMonitor({
+    auditPeriodMs,
+    onAudit: (audit) => audits.push(audit),
     backend: {
       drain: async () => {
         act("drain");
@@ -37,6 +62,11 @@ beforeEach(() => {
       repairAddresses: async () => {
         act("repair");
         return undefined;
+      },
+      audit: async () => {
+        act("audit");
+        await work.auditing;
+        return work.drifted;
       },
       isExpected: () => work.expected,
       get hasDrainWork() {
@@ -54,7 +84,7 @@ beforeEach(() => {
     },
     onError: (error) => did.push(String(error)),
   });
-});
+}
 
 describe("IpvsMonitor", () => {
   test("looks at what drains every five seconds, as long as anything does", async () => {
@@ -104,7 +134,46 @@ describe("IpvsMonitor", () => {
     work.failing = false;
     await clock.advance(1_000);
     expect(did.at(-1)).toBe("1100 repair");
-    expect(clock.waiting).toBe(0);
+  });
+
+  test("reads everything back again and again, and asks for a sync when something differs", async () => {
+    watch(10_000);
+    monitor.synced();
+    monitor.synced();
+    await clock.advance(10_000);
+    expect(did).toEqual(["10000 audit"]);
+    work.drifted = true;
+    await clock.advance(10_000);
+    expect(did.slice(1)).toEqual(["20000 audit", "20000 sync"]);
+    expect(audits).toEqual([
+      { durationMs: 0, differs: false },
+      { durationMs: 0, differs: true },
+    ]);
+    work.failing = true;
+    await clock.advance(10_000);
+    expect(did.slice(3)).toEqual(["30000 audit", "Error: told to fail"]);
+    work.failing = false;
+    await clock.advance(10_000);
+    expect(did.slice(5)).toEqual(["40000 audit", "40000 sync"]);
+  });
+
+  test("reads back one hundredth of the time, one reading at a time", async () => {
+    watch(0);
+    monitor.synced();
+    await clock.advance(60_000);
+    expect(did).toEqual(["60000 audit"]);
+    const slow = Promise.withResolvers<void>();
+    work.auditing = slow.promise;
+    await clock.advance(60_000);
+    monitor.synced();
+    await clock.advance(3_000);
+    slow.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    await clock.advance(299_000);
+    expect(did.slice(1)).toEqual(["120000 audit"]);
+    await clock.advance(1_000);
+    expect(did.slice(2)).toEqual(["423000 audit"]);
+    expect(audits.map(({ durationMs }) => durationMs)).toEqual([0, 3_000, 0]);
   });
 
   test("does nothing once it is stopped", async () => {

@@ -3,8 +3,8 @@
  *
  * Real servers that drain are looked at every few seconds, only while there are any. What could not be done is tried
  * again with growing delays. An address that comes, goes or is taken away from kube-ipvs0 is noticed at once, because the
- * kernel tells of it; of virtual servers and sets it does not, so they are compared now and then by a full sync, which
- * is the business of others.
+ * kernel tells of it; of virtual servers and sets it does not, so everything is read back and compared now and then,
+ * beside the syncs.
  *
  * @module
  */
@@ -12,17 +12,28 @@ import type { RouteEvent } from "../netlink/route-event.ts";
 import type { Clock } from "../proxier/clock.ts";
 import type { IpvsBackend } from "./backend.ts";
 
+/** What an audit came to. */
+export interface AuditReport {
+  readonly durationMs: number;
+  /** Whether something was not as known; a sync follows. */
+  readonly differs: boolean;
+}
+
 /** What the monitor looks at and whom it tells. */
 export interface IpvsMonitorOptions {
   readonly backend: Pick<
     IpvsBackend,
-    "drain" | "repairAddresses" | "isExpected" | "hasDrainWork" | "isUnsettled"
+    "drain" | "repairAddresses" | "audit" | "isExpected" | "hasDrainWork" | "isUnsettled"
   >;
   readonly clock: Clock;
   /** Runs a job that must not overlap with a sync. */
   readonly exclusively: <T>(job: () => Promise<T>) => Promise<T>;
   /** Asks for a sync of what changed, though nothing did. */
   readonly requestSync: () => void;
+  /** How often everything is read back; 0 means as often as it is cheap. */
+  readonly auditPeriodMs: number;
+  /** Told of every reading back that came to its end. Must not throw. */
+  readonly onAudit: (audit: AuditReport) => void;
   /** Told of an error; the job is tried again. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
@@ -37,13 +48,19 @@ const settleMs = 100;
 const firstRetryMs = 1_000;
 const longestRetryMs = 60_000;
 
-type Job = "drain" | "repair" | "retry";
+/** Under automatic choice, the share of time that audits may take, and the shortest period. */
+const auditShare = 0.01;
+const shortestAuditMs = 60_000;
+
+type Job = "drain" | "repair" | "retry" | "audit";
 
 /** Watches one family. */
 export class IpvsMonitor {
   readonly #options: IpvsMonitorOptions;
   readonly #timers = new Map<Job, () => void>();
   #retries = 0;
+  #auditMs = 0;
+  #auditing = false;
   #stopped = false;
 
   constructor(options: IpvsMonitorOptions) {
@@ -53,6 +70,7 @@ export class IpvsMonitor {
   /** Call after every sync. */
   synced(): void {
     const { backend } = this.#options;
+    this.#planAudit();
     if (backend.hasDrainWork) {
       this.#later("drain", drainPeriodMs);
     }
@@ -85,7 +103,7 @@ export class IpvsMonitor {
 
   /** Does the job once after the delay, unless it is waiting already. */
   #later(job: Job, delayMs: number): void {
-    if (!(this.#stopped || this.#timers.has(job))) {
+    if (!(this.#stopped || this.#timers.has(job) || (job === "audit" && this.#auditing))) {
       const cancel = this.#options.clock.after(delayMs, () => {
         this.#timers.delete(job);
         // Failures are handled inside.
@@ -111,10 +129,38 @@ export class IpvsMonitor {
           await exclusively(() => backend.drain());
           this.synced();
           break;
+        case "audit":
+          await this.#audit();
+          break;
       }
     } catch (error) {
       onError(error);
-      this.#later(job, job === "drain" ? drainPeriodMs : firstRetryMs);
+      if (job === "audit") {
+        this.#planAudit();
+      } else {
+        this.#later(job, job === "drain" ? drainPeriodMs : firstRetryMs);
+      }
     }
+  }
+
+  #planAudit(): void {
+    const { auditPeriodMs } = this.#options;
+    const automatic = Math.max(shortestAuditMs, this.#auditMs / auditShare);
+    this.#later("audit", auditPeriodMs > 0 ? auditPeriodMs : automatic);
+  }
+
+  async #audit(): Promise<void> {
+    const { backend, clock, requestSync, onAudit } = this.#options;
+    const startedAt = clock.now();
+    this.#auditing = true;
+    const differs = await backend.audit().finally(() => {
+      this.#auditing = false;
+    });
+    this.#auditMs = clock.now() - startedAt;
+    onAudit({ durationMs: this.#auditMs, differs });
+    if (differs) {
+      requestSync();
+    }
+    this.#planAudit();
   }
 }

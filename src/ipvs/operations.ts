@@ -9,7 +9,7 @@ import { addEntryRequest, deleteEntryRequest } from "../netlink/ipset.ts";
 import { entryText } from "../netlink/ipset-entry.ts";
 import type { KernelErrorCode } from "../netlink/kernel-error.ts";
 import { type Address, type Family, parseAddress } from "../proxier/address.ts";
-import type { KnownState } from "./known-state.ts";
+import type { FormerState, KnownState } from "./known-state.ts";
 import type { RealServer } from "./netlink/real-server.ts";
 import {
   addRealServerRequest,
@@ -23,7 +23,7 @@ import { sameVirtualServer, type VirtualServer, type VirtualServerKey } from "./
 import type { IpvsFamily } from "./netlink/wire.ts";
 import type { WantedEntry, WantedRealServer, WantedServer } from "./service-tables.ts";
 import { setName } from "./sets.ts";
-import type { Owner } from "./wanted-state.ts";
+import { addressKey, entryKey, type Owner, serverKey } from "./wanted-state.ts";
 
 /** By which door a request goes to the kernel. */
 export type Door = "ipvs" | "sets" | "route";
@@ -57,10 +57,9 @@ export class Operations {
   readonly #family: Family;
   readonly #ipvs: IpvsFamily;
   readonly #known: KnownState;
-  /** What was known before the kernel was read again; tells a repair from a change. */
-  readonly #before: KnownState | undefined;
+  readonly #before: FormerState | undefined;
 
-  constructor(family: Family, ipvs: IpvsFamily, known: KnownState, before: KnownState | undefined) {
+  constructor(family: Family, ipvs: IpvsFamily, known: KnownState, before: FormerState | undefined) {
     this.#family = family;
     this.#ipvs = ipvs;
     this.#known = known;
@@ -77,7 +76,10 @@ export class Operations {
       server: undefined,
       removes: false,
       repairs: this.#before?.hasEntry(wanted) === true,
-      done: () => this.#known.entries(role).set(entryText(entry), entry),
+      done: () => {
+        this.#known.entries(role).set(entryText(entry), entry);
+        this.#known.note(entryKey(wanted));
+      },
     };
   }
 
@@ -91,16 +93,22 @@ export class Operations {
       server: undefined,
       removes: true,
       repairs: this.#before !== undefined && !this.#before.hasEntry(wanted),
-      done: () => this.#known.entries(role).delete(entryText(entry)),
+      done: () => {
+        this.#known.entries(role).delete(entryText(entry));
+        this.#known.note(entryKey(wanted));
+      },
     };
   }
 
   /** Adds a virtual server; its real servers are operations of their own. */
   addServer(owner: Owner, { name, server, protocol, addresses }: WantedServer): Operation {
     return {
-      ...this.#about(owner, { name, server }, this.#before?.servers.has(name) === true),
+      ...this.#about(owner, { name, server }, this.#had(name) === true),
       request: addVirtualServerRequest(this.#ipvs, server),
-      done: () => this.#known.servers.set(name, { server, protocol, real: new Map(), addresses }),
+      done: () => {
+        this.#known.servers.set(name, { server, protocol, real: new Map(), addresses });
+        this.#known.note(serverKey(name));
+      },
     };
   }
 
@@ -113,6 +121,7 @@ export class Operations {
         if (known !== undefined) {
           known.server = server;
         }
+        this.#known.note(serverKey(name));
       },
     };
   }
@@ -120,39 +129,51 @@ export class Operations {
   /** Deletes a virtual server and its real servers at once. */
   deleteServer(owner: Owner, { name, server }: ServerRef): Operation {
     return {
-      ...this.#about(owner, { name, server }, this.#before?.servers.has(name) === false),
+      ...this.#about(owner, { name, server }, this.#had(name) === false),
       request: deleteVirtualServerRequest(this.#ipvs, server),
       forgiven: ["not-found"],
       removes: true,
-      done: () => this.#known.servers.delete(name),
+      done: () => {
+        this.#known.servers.delete(name);
+        this.#known.note(serverKey(name));
+      },
     };
   }
 
   addReal(owner: Owner, { name, server }: ServerRef, wanted: WantedRealServer): Operation {
     const { target, weight } = wanted;
     return {
-      ...this.#about(owner, { name, server }, this.#before?.servers.get(name)?.real.has(target) === true),
+      ...this.#about(owner, { name, server }, this.#before?.server(name)?.real.has(target) === true),
       request: addRealServerRequest(this.#ipvs, server, realServer(wanted, weight)),
-      done: () => this.#known.servers.get(name)?.real.set(target, weight),
+      done: () => {
+        this.#known.servers.get(name)?.real.set(target, weight);
+        this.#known.note(serverKey(name));
+      },
     };
   }
 
   /** Gives a real server another weight. Its connections go on. */
   weighReal(owner: Owner, { name, server }: ServerRef, target: string, weight: number): Operation {
     return {
-      ...this.#about(owner, { name, server }, this.#before?.servers.get(name)?.real.get(target) === weight),
+      ...this.#about(owner, { name, server }, this.#before?.server(name)?.real.get(target) === weight),
       request: editRealServerRequest(this.#ipvs, server, realServer(splitTarget(target), weight)),
-      done: () => this.#known.servers.get(name)?.real.set(target, weight),
+      done: () => {
+        this.#known.servers.get(name)?.real.set(target, weight);
+        this.#known.note(serverKey(name));
+      },
     };
   }
 
   deleteReal(owner: Owner, { name, server }: ServerRef, target: string): Operation {
     return {
-      ...this.#about(owner, { name, server }, this.#before?.servers.get(name)?.real.has(target) === false),
+      ...this.#about(owner, { name, server }, this.#before?.server(name)?.real.has(target) === false),
       request: deleteRealServerRequest(this.#ipvs, server, splitTarget(target)),
       forgiven: ["not-found"],
       removes: true,
-      done: () => this.#known.servers.get(name)?.real.delete(target),
+      done: () => {
+        this.#known.servers.get(name)?.real.delete(target);
+        this.#known.note(serverKey(name));
+      },
     };
   }
 
@@ -165,8 +186,11 @@ export class Operations {
       owner,
       server: undefined,
       removes: false,
-      repairs: this.#before?.addresses.has(address) === true,
-      done: () => this.#known.addresses.add(address),
+      repairs: this.#before?.hasAddress(address) === true,
+      done: () => {
+        this.#known.addresses.add(address);
+        this.#known.note(addressKey(address));
+      },
     };
   }
 
@@ -179,13 +203,21 @@ export class Operations {
       owner,
       server: undefined,
       removes: true,
-      repairs: this.#before?.addresses.has(address) === false,
-      done: () => this.#known.addresses.delete(address),
+      repairs: this.#before?.hasAddress(address) === false,
+      done: () => {
+        this.#known.addresses.delete(address);
+        this.#known.note(addressKey(address));
+      },
     };
   }
 
+  /** Undefined where nothing was known before. */
+  #had(name: string): boolean | undefined {
+    return this.#before === undefined ? undefined : this.#before.server(name) !== undefined;
+  }
+
   #wasSetUp(name: string, server: VirtualServer): boolean {
-    const before = this.#before?.servers.get(name);
+    const before = this.#before?.server(name);
     return before !== undefined && sameVirtualServer(before.server, server);
   }
 

@@ -31,6 +31,7 @@ import {
   type Protocol,
   protocolNumbers,
   type VirtualServerKey,
+  virtualServerName,
 } from "./netlink/virtual-server.ts";
 import { type SetRole, setDefinition, setName, setRoles, setType } from "./sets.ts";
 
@@ -49,6 +50,15 @@ export async function ensureSets(sets: NetlinkConnection, family: Family): Promi
       await replaceSet(sets, role, family);
     }
   }
+}
+
+/** Whether {@link ensureSets} has nothing to do. */
+export async function areSetsAsDefined(sets: NetlinkConnection, family: Family): Promise<boolean> {
+  const there = new Map((await listSets(sets, { entries: false })).map((set) => [set.name, set]));
+  return setRoles.every((role) => {
+    const found = there.get(setName(role, family));
+    return found !== undefined && isAsDefined(found, role, family);
+  });
 }
 
 /** Reads the entries of a family's sets, as far as they are there, into what is known. */
@@ -203,6 +213,33 @@ export async function readServer(
   };
 }
 
+/** Virtual servers that are read between two turns of the event loop: 2 ms of work. */
+const serversPerTurn = 25;
+
+/**
+ * Reads virtual servers of a family, with their real servers, into what is known.
+ *
+ * @param isMeant which ones
+ */
+export async function readServers(
+  ipvs: IpvsClient,
+  known: KnownState,
+  family: Family,
+  isMeant: (server: VirtualServerKey) => boolean,
+): Promise<void> {
+  let turn = 0;
+  for (const server of await listServers(ipvs, family)) {
+    if (isMeant(server)) {
+      known.servers.set(virtualServerName(server), await readServer(ipvs, server, known));
+    }
+    turn += 1;
+    // A short dump never lets the event loop run by itself.
+    if (turn % serversPerTurn === 0) {
+      await turnOfEventLoop();
+    }
+  }
+}
+
 /** Connections of each real server of a virtual server, open and half open, by `ip:port`. */
 export async function readConnections(
   ipvs: IpvsClient,
@@ -210,6 +247,10 @@ export async function readConnections(
 ): Promise<ReadonlyMap<string, number>> {
   const real = await ipvs.listRealServers(server);
   return new Map(real.map((one) => [realServerName(one), one.activeConnections + one.inactiveConnections]));
+}
+
+function turnOfEventLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function weightOf(real: ObservedRealServer): number {

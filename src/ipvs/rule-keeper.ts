@@ -4,7 +4,7 @@
  * @module
  */
 import type { NodePlan } from "../proxier/plan.ts";
-import { canaryChain } from "./fixed-chains.ts";
+import { sameValue } from "../proxier/same-value.ts";
 import { fixedChains } from "./fixed-rules.ts";
 import { ObservedRules, type RuleBlock, ruleDifference } from "./fixed-rules-text.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
@@ -14,14 +14,22 @@ import type { RuleSettings } from "./rule-settings.ts";
 export interface RuleReport {
   /** Chains and jumps that were written. */
   readonly written: number;
+  /** Those that had been right before. */
+  readonly repaired: number;
   readonly bytes: number;
 }
+
+/** The rules were not looked at. */
+const nothingDone: RuleReport = { written: 0, repaired: 0, bytes: 0 };
 
 /** Keeps the rules. */
 export class RuleKeeper {
   readonly #kernel: RuleKernel;
   readonly #settings: RuleSettings;
   #late: readonly RuleBlock[] = [];
+  /** What of the node the rules in the kernel were made for; undefined before the first time. */
+  #madeFor: Pick<NodePlan, "detector" | "masqueradeMark"> | undefined;
+  #doubted = false;
 
   constructor(kernel: RuleKernel, settings: RuleSettings) {
     this.#kernel = kernel;
@@ -36,15 +44,28 @@ export class RuleKeeper {
    * @throws RestoreError when they are refused, another error when the kernel cannot be read
    */
   async sync(node: NodePlan): Promise<RuleReport> {
-    const wanted = fixedChains(node, this.#settings);
-    const names = new Set(wanted.map(({ table, name }) => `${table} ${name}`));
-    const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
-    await this.#kernel.save((text) => scanner.push(text));
-    scanner.end();
-    const blocks = ruleDifference(wanted, rules);
+    const { detector, masqueradeMark } = node;
+    const madeFor = { detector, masqueradeMark };
+    const isAsBefore = sameValue(madeFor, this.#madeFor);
+    const { blocks, rules } = await this.#compare(node);
     const isLate = ({ table }: RuleBlock): boolean => table === "nat" && rules.translatesServices;
     this.#late = blocks.filter(isLate);
-    return await this.#write(blocks.filter((block) => !isLate(block)));
+    const report = await this.#write(blocks.filter((block) => !isLate(block)));
+    this.#madeFor = madeFor;
+    this.#doubted = false;
+    return isAsBefore ? { ...report, repaired: report.written } : report;
+  }
+
+  /** The same, but only when the rules depend on something that changed, or may have been changed by somebody else. */
+  async syncIfNeeded(node: NodePlan): Promise<RuleReport> {
+    const { detector, masqueradeMark } = node;
+    const isNeeded = this.#doubted || !sameValue({ detector, masqueradeMark }, this.#madeFor);
+    return isNeeded ? await this.sync(node) : nothingDone;
+  }
+
+  /** Somebody may have changed the rules. */
+  doubt(): void {
+    this.#doubted = true;
   }
 
   /**
@@ -58,13 +79,28 @@ export class RuleKeeper {
     return await this.#write(blocks);
   }
 
-  /** Whether nobody has flushed the tables. An answer that cannot be had counts as yes. */
-  hasCanary(table: string): Promise<boolean> {
-    return this.#kernel.hasChain(table, canaryChain);
+  /**
+   * Whether the kernel holds other rules than it should. Writes nothing, and may be asked while {@link sync} runs.
+   *
+   * @throws Error when the kernel cannot be read
+   */
+  async differs(node: NodePlan): Promise<boolean> {
+    return (await this.#compare(node)).blocks.length > 0;
   }
 
   close(): Promise<void> {
     return this.#kernel.close();
+  }
+
+  async #compare(
+    node: NodePlan,
+  ): Promise<{ readonly blocks: readonly RuleBlock[]; readonly rules: ObservedRules }> {
+    const wanted = fixedChains(node, this.#settings);
+    const names = new Set(wanted.map(({ table, name }) => `${table} ${name}`));
+    const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
+    await this.#kernel.save((text) => scanner.push(text));
+    scanner.end();
+    return { blocks: ruleDifference(wanted, rules), rules };
   }
 
   async #write(blocks: readonly RuleBlock[]): Promise<RuleReport> {
@@ -73,6 +109,7 @@ export class RuleKeeper {
     }
     return {
       written: blocks.reduce((sum, { written }) => sum + written, 0),
+      repaired: 0,
       bytes: blocks.reduce((sum, { text }) => sum + text.length, 0),
     };
   }

@@ -1,0 +1,101 @@
+/**
+ * Change latency in ipvs mode: from a write to the API until the daemon has the kernel's confirmation, beside the same two
+ * requests sent by hand in one datagram: one endpoint comes, another one gets weight 0.
+ *
+ * By hand a half is done before the daemon's turn and a half after it. What is done by hand is taken back, each time as a
+ * change of its own.
+ *
+ * @module
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import type { IpvsClient } from "../src/ipvs/netlink/client.ts";
+import { openIpvs } from "../src/ipvs/netlink/open.ts";
+import type { RealServer } from "../src/ipvs/netlink/real-server.ts";
+import {
+  addRealServerRequest,
+  deleteRealServerRequest,
+  editRealServerRequest,
+} from "../src/ipvs/netlink/requests.ts";
+import { familyOfVirtualServer } from "../src/ipvs/netlink/virtual-server.ts";
+import type { Daemon } from "./daemon.ts";
+import { against, median, summarize } from "./figure.ts";
+import type { NodeContext } from "./node-context.ts";
+import { cpuMs } from "./process-usage.ts";
+
+/** Time between two changes. */
+const pauseMs = 20;
+
+/** Measures the daemon's changes with those by hand before and after. */
+export async function measureIpvsChanges(context: NodeContext, daemon: Daemon): Promise<void> {
+  const { changes } = context.task;
+  using client = openIpvs();
+  const before = await bareChanges(client, changes / 2);
+  const cpuBefore = cpuMs(daemon.pid).own;
+  const latencies: number[] = [];
+  const syncs: number[] = [];
+  const requests: number[] = [];
+  for (let change = 0; change < changes; change++) {
+    const apply = context.prepareChange();
+    const since = daemon.syncs.length;
+    await wait(pauseMs);
+    const startedAt = performance.now();
+    apply();
+    const line = await daemon.synced(since, ({ changed }) => changed > 0);
+    latencies.push(line.at - startedAt);
+    syncs.push(line.elapsedMs);
+    requests.push(line.written + line.removed);
+  }
+  const cpu = cpuMs(daemon.pid).own - cpuBefore;
+  const bare = summarize([...before, ...(await bareChanges(client, changes / 2))]);
+  const summary = summarize(latencies);
+  context.print({
+    figure: "change-latency",
+    ...summary,
+    unit: "ms",
+    ...against(bare.value, summary.value),
+    command: "the same requests in one datagram",
+    detail: { bareP99: bare.p99, bareN: bare.n },
+  });
+  const sync = summarize(syncs);
+  context.print({ figure: "change-sync", ...sync, unit: "ms", ...against(bare.value, sync.value) });
+  context.print({ figure: "requests-per-change", value: median(requests), unit: "requests", n: changes });
+  context.print({ figure: "cpu-per-change", value: cpu / changes, unit: "ms", n: changes });
+}
+
+/** Replaces an endpoint and takes that back, on virtual servers all over the table. @returns the time of each change */
+async function bareChanges(client: IpvsClient, pairs: number): Promise<readonly number[]> {
+  const all = await client.listVirtualServers();
+  const times: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const virtual = all[(pair * 7_919) % all.length];
+    if (virtual === undefined || familyOfVirtualServer(virtual) !== "IPv4") {
+      continue;
+    }
+    const old = (await client.listRealServers(virtual)).find(({ weight }) => weight > 0);
+    if (old === undefined) {
+      continue;
+    }
+    const { address, port, forwarding, weight } = old;
+    const kept: RealServer = { address, port, forwarding, weight };
+    const added: RealServer = { ...kept, address: `10.251.${(pair >> 8) & 255}.${pair & 255}` };
+    const { family } = client;
+    for (const requests of [
+      [
+        addRealServerRequest(family, virtual, added),
+        editRealServerRequest(family, virtual, { ...kept, weight: 0 }),
+      ],
+      [editRealServerRequest(family, virtual, kept), deleteRealServerRequest(family, virtual, added)],
+    ]) {
+      await wait(pauseMs);
+      const startedAt = performance.now();
+      const outcomes = client.transact(requests);
+      times.push(performance.now() - startedAt);
+      for (const { error } of outcomes) {
+        if (error !== undefined) {
+          throw error;
+        }
+      }
+    }
+  }
+  return times;
+}

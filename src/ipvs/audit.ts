@@ -1,0 +1,190 @@
+/**
+ * Audit: reads back what the kernel holds and finds what is not as known.
+ *
+ * It runs beside syncs, which go on writing, and holds none of them up: it reads a piece at a time and lets the event loop
+ * run in between. What is written meanwhile stands in a journal and counts for nothing here. Nothing is decided either:
+ * what differs is the business of the next sync.
+ *
+ * Dumps of IPVS and of sets are no snapshots: a change somewhere may hide something else. So what differs is read twice.
+ *
+ * @module
+ */
+import type { NetlinkConnection } from "../netlink/connection.ts";
+import { entryText } from "../netlink/ipset-entry.ts";
+import { readSet } from "../netlink/ipset-list.ts";
+import { findLink } from "../netlink/link.ts";
+import type { Address, Cidr, Family } from "../proxier/address.ts";
+import type { Drift, DriftedEntry } from "./drift.ts";
+import { type KnownServer, KnownState, sameEntry } from "./known-state.ts";
+import type { IpvsClient } from "./netlink/client.ts";
+import { sameVirtualServer, virtualServerName } from "./netlink/virtual-server.ts";
+import {
+  areSetsAsDefined,
+  deviceName,
+  listServers,
+  Ownership,
+  readAddresses,
+  readServer,
+} from "./read-kernel.ts";
+import { type SetRole, setName, setRoles } from "./sets.ts";
+import { addressKey, entryKey, serverKey } from "./wanted-state.ts";
+
+/** What an audit needs. */
+export interface AuditParts {
+  readonly family: Family;
+  readonly ipvs: IpvsClient;
+  readonly sets: NetlinkConnection;
+  readonly route: NetlinkConnection;
+  readonly known: KnownState;
+  /** Keys of what was written since the audit began. */
+  readonly written: ReadonlySet<string>;
+  /** Whether an address is known to be on another interface than kube-ipvs0. */
+  readonly elsewhere: ReadonlySet<Address>;
+  /** Addresses that take node ports. */
+  readonly nodePortAddresses: Iterable<Address>;
+  readonly excludeCIDRs: readonly Cidr[];
+  /** Whether somebody wants what has this key. */
+  readonly wants: (key: string) => boolean;
+  /** Whether the rules are not as they should be. */
+  readonly rulesDiffer: () => Promise<boolean>;
+}
+
+/** Virtual servers that are read between two turns of the event loop: 2 ms of work. */
+const serversPerTurn = 25;
+
+/**
+ * Reads and compares.
+ *
+ * @throws KernelError, ToolError when the kernel cannot be read
+ */
+export async function findDrift(parts: AuditParts): Promise<Drift> {
+  const audit = new Audit(parts);
+  const rules = await parts.rulesDiffer();
+  if (!(await areSetsAsDefined(parts.sets, parts.family))) {
+    return { servers: new Map(), entries: new Map(), addresses: false, rules, sets: true };
+  }
+  const entries = await audit.entries();
+  const addresses = await audit.addresses();
+  const servers = await audit.servers();
+  return { servers, entries, addresses, rules, sets: false };
+}
+
+class Audit {
+  readonly #parts: AuditParts;
+  /** What was found, without virtual servers. */
+  readonly #found = new KnownState();
+
+  constructor(parts: AuditParts) {
+    this.#parts = parts;
+  }
+
+  async entries(): Promise<ReadonlyMap<string, DriftedEntry>> {
+    const drifted = new Map<string, DriftedEntry>();
+    for (const role of setRoles) {
+      const first = await this.#differing(role);
+      if (first.size > 0) {
+        const second = await this.#differing(role);
+        for (const [key, entry] of second) {
+          if (first.has(key)) {
+            drifted.set(key, entry);
+          }
+        }
+      }
+      await turnOfEventLoop();
+    }
+    return drifted;
+  }
+
+  async #differing(role: SetRole): Promise<ReadonlyMap<string, DriftedEntry>> {
+    const { sets, family, known, written } = this.#parts;
+    const there = this.#found.entries(role);
+    there.clear();
+    for (const entry of (await readSet(sets, setName(role, family)))?.entries ?? []) {
+      there.set(entryText(entry), entry);
+    }
+    const wanted = known.entries(role);
+    const differing = new Map<string, DriftedEntry>();
+    for (const [text, entry] of [...wanted, ...there]) {
+      const found = there.get(text);
+      const key = entryKey({ role, entry });
+      if (!(sameEntry(wanted.get(text), found) || written.has(key))) {
+        differing.set(key, { role, entry, found });
+      }
+    }
+    return differing;
+  }
+
+  /** Whether addresses of kube-ipvs0, or of others, are not those that are known. */
+  async addresses(): Promise<boolean> {
+    const { route, family, known, written, elsewhere } = this.#parts;
+    const link = findLink(route, deviceName);
+    if (link === undefined || link.index !== known.link) {
+      return true;
+    }
+    const there = await readAddresses(route, family, link.index);
+    for (const address of there.bound) {
+      this.#found.addresses.add(address);
+    }
+    const isUnexplained = (address: Address): boolean => !written.has(addressKey(address));
+    return (
+      differ(known.addresses, this.#found.addresses).some(isUnexplained) ||
+      differ(elsewhere, new Set(there.elsewhere)).length > 0
+    );
+  }
+
+  async servers(): Promise<ReadonlyMap<string, KnownServer | undefined>> {
+    const { ipvs, family, known, written, wants, nodePortAddresses, excludeCIDRs } = this.#parts;
+    const ownership = new Ownership(this.#found, nodePortAddresses, excludeCIDRs);
+    const missing = new Set(known.servers.keys());
+    const drifted = new Map<string, KnownServer | undefined>();
+    let turn = 0;
+    for (const server of await listServers(ipvs, family)) {
+      const name = virtualServerName(server);
+      missing.delete(name);
+      const key = serverKey(name);
+      if (!written.has(key) && (known.servers.has(name) || ownership.isOurs(server) || wants(key))) {
+        // What is read while it changes is read as it is, once: the journal has it.
+        const found = await readServer(ipvs, server, this.#found);
+        if (!(sameServer(known.servers.get(name), found) || written.has(key))) {
+          drifted.set(name, found);
+        }
+      }
+      turn = await this.#pause(turn);
+    }
+    for (const name of missing) {
+      const there = known.servers.get(name);
+      const found = there === undefined ? undefined : ipvs.findVirtualServer(there.server);
+      if (there !== undefined && found === undefined && !written.has(serverKey(name))) {
+        drifted.set(name, undefined);
+      }
+      turn = await this.#pause(turn);
+    }
+    return drifted;
+  }
+
+  async #pause(turn: number): Promise<number> {
+    if (turn < serversPerTurn) {
+      return turn + 1;
+    }
+    await turnOfEventLoop();
+    return 0;
+  }
+}
+
+function sameServer(a: KnownServer | undefined, b: KnownServer): boolean {
+  return (
+    a !== undefined &&
+    sameVirtualServer(a.server, b.server) &&
+    a.real.size === b.real.size &&
+    [...a.real].every(([target, weight]) => b.real.get(target) === weight)
+  );
+}
+
+/** What one of two sets has and the other has not. */
+function differ<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): readonly T[] {
+  return [...[...a].filter((one) => !b.has(one)), ...[...b].filter((one) => !a.has(one))];
+}
+
+function turnOfEventLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
