@@ -7,7 +7,7 @@
  * @module
  */
 import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
-import { entryText } from "../netlink/ipset-entry.ts";
+import { entryText, type SetEntry } from "../netlink/ipset-entry.ts";
 import type { Address } from "../proxier/address.ts";
 import type { Plan } from "../proxier/plan.ts";
 import { fixedJumps, ruleTables } from "./fixed-chains.ts";
@@ -19,7 +19,7 @@ import type { TableEntry } from "./netlink/table-entry.ts";
 import type { RuleSettings } from "./rule-settings.ts";
 import { ServiceBook } from "./service-book.ts";
 import type { ServiceTables } from "./service-tables.ts";
-import { setDefinition, setName, setRoles } from "./sets.ts";
+import { type SetRole, setDefinition, setName, setRoles } from "./sets.ts";
 import { entryKey, serverKey, WantedState } from "./wanted-state.ts";
 
 /** What the text depends on besides the Plan. */
@@ -45,8 +45,35 @@ export interface RenderedIpvs {
   readonly addresses: string;
 }
 
+/** What the kernel would hold. */
+export interface IpvsContents {
+  /** `iptables-restore --noflush` */
+  readonly rules: string;
+  /** Entries of the sets that have any. */
+  readonly entries: ReadonlyMap<SetRole, readonly SetEntry[]>;
+  readonly servers: readonly TableEntry[];
+  /** On kube-ipvs0. */
+  readonly addresses: readonly Address[];
+}
+
 /** Renders a Plan. */
 export function renderIpvs(plan: Plan, settings: RenderSettings): RenderedIpvs {
+  const { family } = plan.node;
+  const { rules, entries, servers, addresses } = ipvsContents(plan, settings);
+  return {
+    rules,
+    sets: renderSets(plan, entries),
+    servers: formatTable(servers),
+    addresses: [
+      "link add kube-ipvs0 type dummy",
+      ...addresses.map((address) => `addr add ${address}/${family === "IPv4" ? 32 : 128} dev kube-ipvs0`),
+      "",
+    ].join("\n"),
+  };
+}
+
+/** What ipvs mode would have the kernel hold for a Plan. */
+export function ipvsContents(plan: Plan, settings: RenderSettings): IpvsContents {
   const { family } = plan.node;
   const local = new LocalAddresses(family, settings.reserved);
   local.replace(settings.localAddresses);
@@ -65,18 +92,11 @@ export function renderIpvs(plan: Plan, settings: RenderSettings): RenderedIpvs {
   for (const [owner, tables] of all) {
     wanted.fold(owner, tables);
   }
-  const addresses = new Set([...all.values()].flatMap((tables) => tables.addresses));
   return {
     rules: renderRules(plan, settings.rules),
-    sets: renderSets(plan, all, wanted),
-    servers: formatTable(heldServers(all, wanted)),
-    addresses: [
-      "link add kube-ipvs0 type dummy",
-      ...[...addresses].map(
-        (address) => `addr add ${address}/${family === "IPv4" ? 32 : 128} dev kube-ipvs0`,
-      ),
-      "",
-    ].join("\n"),
+    entries: heldEntries(all, wanted),
+    servers: [...heldServers(all, wanted)],
+    addresses: [...new Set([...all.values()].flatMap((tables) => tables.addresses))],
   };
 }
 
@@ -93,25 +113,36 @@ function* heldServers(all: ReadonlyMap<string, ServiceTables>, wanted: WantedSta
   }
 }
 
-function renderSets({ node }: Plan, all: ReadonlyMap<string, ServiceTables>, wanted: WantedState): string {
+function heldEntries(
+  all: ReadonlyMap<string, ServiceTables>,
+  wanted: WantedState,
+): ReadonlyMap<SetRole, readonly SetEntry[]> {
+  const entries = new Map<SetRole, Map<string, SetEntry>>();
+  for (const [owner, tables] of all) {
+    for (const one of tables.entries) {
+      if (one.rank === undefined || wanted.isHeldBy(entryKey(one), owner)) {
+        const ofRole = entries.get(one.role) ?? new Map<string, SetEntry>();
+        entries.set(one.role, ofRole.set(entryText(one.entry), one.entry));
+      }
+    }
+  }
+  return new Map([...entries].map(([role, ofRole]) => [role, [...ofRole.values()]]));
+}
+
+function renderSets({ node }: Plan, entries: IpvsContents["entries"]): string {
   const lines = setRoles.map((role) => {
     const { name, type, family, maximumElements, marks } = setDefinition(role, node.family);
     return family === undefined
       ? `create ${name} ${type} range 0-65535`
       : `create ${name} ${type} family ${family === "IPv4" ? "inet" : "inet6"} maxelem ${maximumElements}${marks === true ? " skbinfo" : ""}`;
   });
-  const entries = new Set<string>();
-  for (const [owner, tables] of all) {
-    for (const one of tables.entries) {
-      if (one.rank === undefined || wanted.isHeldBy(entryKey(one), owner)) {
-        const { entry } = one;
-        const mark =
-          "mark" in entry && entry.mark !== undefined ? ` skbmark 0x${entry.mark.toString(16)}` : "";
-        entries.add(`add ${setName(one.role, node.family)} ${entryText(entry)}${mark}`);
-      }
-    }
-  }
-  return [...lines, ...[...entries].sort(), ""].join("\n");
+  const added = [...entries].flatMap(([role, ofRole]) =>
+    ofRole.map((entry) => {
+      const mark = "mark" in entry && entry.mark !== undefined ? ` skbmark 0x${entry.mark.toString(16)}` : "";
+      return `add ${setName(role, node.family)} ${entryText(entry)}${mark}`;
+    }),
+  );
+  return [...lines, ...added.sort(), ""].join("\n");
 }
 
 function renderRules({ node }: Plan, settings: RuleSettings): string {

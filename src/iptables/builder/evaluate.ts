@@ -63,6 +63,22 @@ function evaluateUnnegated(match: Match, branch: Branch, node: TracedNode): bool
     case "bpf":
       return runBpf(parseBytecode(match.bytecode) ?? [], packetBytes(branch)) !== 0;
     case "raw":
+      return evaluateText(match.text, branch);
+  }
+}
+
+/** Matches without a type, as far as it is known what they ask. A new connection is confirmed when its packet has left. */
+function evaluateText(text: string, branch: Branch): boolean | undefined {
+  switch (text) {
+    case "-m ipvs --ipvs":
+      return branch.balanced !== undefined;
+    case "-m ipvs ! --ipvs":
+      return branch.balanced === undefined;
+    case "-m conntrack --ctstatus CONFIRMED":
+      return branch.state !== "NEW";
+    case "-m conntrack ! --ctstatus CONFIRMED":
+      return branch.state === "NEW";
+    default:
       return undefined;
   }
 }
@@ -100,7 +116,7 @@ function evaluateConntrack(match: ConntrackMatch, branch: Branch): boolean {
   return match.states.some(
     (state) =>
       state === branch.state ||
-      (state === "DNAT" && branch.dnat !== undefined) ||
+      (state === "DNAT" && branch.dnat !== undefined && branch.balanced === undefined) ||
       (state === "SNAT" && branch.masquerade),
   );
 }

@@ -50,7 +50,7 @@ export {
   sourceType,
   sport,
 } from "./matches.ts";
-export type { Packet, TracedNode, TracedSet, TraceRecord } from "./packet.ts";
+export type { Balanced, BalanceKey, Packet, TracedNode, TracedSet, TraceRecord } from "./packet.ts";
 export { canonicalLine, parseRule, parseSave } from "./parse.ts";
 export { renderEdit, renderRule } from "./render.ts";
 export { type RestoreOptions, renderRestore, splitCommits } from "./restore.ts";
@@ -120,4 +120,4 @@ export {
   xorMark,
 } from "./targets.ts";
 export { maxChainNameLength, maxCommentBytes } from "./text.ts";
-export { createTracer, type Outcome, type Tracer } from "./tracer.ts";
+export { createTracer, type Outcome, type Tracer, type TraceStep } from "./tracer.ts";

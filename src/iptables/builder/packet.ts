@@ -4,7 +4,7 @@
  * @module
  */
 import { type AddressBytes, addressBytes, formatAddress } from "./address.ts";
-import type { ConnectionState, SetDirection, Side } from "./rule.ts";
+import type { ConnectionState, Rule, SetDirection, Side, TableName } from "./rule.ts";
 
 /** The first packet of a connection, or one of a later state. */
 export interface Packet {
@@ -26,6 +26,25 @@ export interface TracedSet {
   readonly type: string;
   /** Entries as ipset lists them: `10.0.0.1,tcp:80`, of a bitmap:port `80`. */
   readonly entries: ReadonlySet<string>;
+  /** What `SET --map-set … --map-mark` makes of a packet's mark, by entry. */
+  readonly marks?: ReadonlyMap<string, number>;
+}
+
+/** What a virtual server of IPVS does with a packet. */
+export interface Balanced {
+  /** The virtual server, as it is to be named in the trace. */
+  readonly server: string;
+  /** `address:port` of real servers, with the chance of each; none: the packet is refused. */
+  readonly targets: readonly { readonly to: string; readonly probability: number }[];
+}
+
+/** What IPVS looks at. */
+export interface BalanceKey {
+  readonly mark: number;
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: string;
+  readonly destinationPort: number | undefined;
 }
 
 /** The node that the packet passes. */
@@ -39,9 +58,11 @@ export interface TracedNode {
   /** The interface it leaves by, if it leaves. */
   readonly outInterface?: string;
   /** `recent` lists: name → address → seconds since it was last seen. Missing lists are empty. */
-  readonly recent?: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly recent?: Pick<ReadonlyMap<string, ReadonlyMap<string, number>>, "get">;
   /** ipsets by name. Missing sets are empty. */
   readonly sets?: ReadonlyMap<string, TracedSet>;
+  /** IPVS: undefined for packets that no virtual server is there for. Absent: there is none for any. */
+  readonly balance?: (key: BalanceKey) => Balanced | undefined;
 }
 
 /** Something that a rule noted about the packet: its address in a `recent` list or an entry of an ipset. */
@@ -55,6 +76,11 @@ export interface TraceRecord {
 /** A line of a trace, newest first, shared between branches. */
 export interface TraceLine {
   readonly text: string;
+  readonly table: TableName | "ipvs";
+  /** `""` of a virtual server. */
+  readonly chain: string;
+  /** Undefined of a virtual server. */
+  readonly rule: Rule | undefined;
   readonly before: TraceLine | undefined;
 }
 
@@ -72,6 +98,8 @@ export interface Branch {
   readonly state: ConnectionState;
   /** Where DNAT sent it, as the target has it, with the port that results. */
   readonly dnat: string | undefined;
+  /** Whether IPVS has sent it to a real server, and whether that is on this node. */
+  readonly balanced: "elsewhere" | "here" | undefined;
   readonly masquerade: boolean;
   readonly records: readonly TraceRecord[];
   /** Rules that may apply but hold matches or targets that cannot be evaluated. */
@@ -97,6 +125,7 @@ export function firstBranch(packet: Packet): Branch {
     mark: packet.mark ?? 0,
     state: packet.state ?? "NEW",
     dnat: undefined,
+    balanced: undefined,
     masquerade: false,
     records: [],
     skipped: [],
