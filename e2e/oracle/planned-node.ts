@@ -104,8 +104,21 @@ const emptyCase: Omit<FlowCase, "node" | "config"> = {
   flows: [],
 };
 
-function proxyConfig({ node, config }: Pick<Cluster, "node" | "config">): ProxyConfig {
-  const file = JSON.stringify(proxyConfiguration({ ...emptyCase, node, config }, "iptables")); // JSON is YAML
+/** All of a cluster as the product's state. */
+export function clusterState(cluster: Cluster): ClusterState {
+  const state = new ClusterState();
+  state.setNode(nodeObject(cluster.node));
+  for (const service of cluster.services) state.upsertService(readable(decodeService(service).object));
+  for (const slice of cluster.endpointSlices) state.upsertSlice(readable(decodeSlice(slice).object));
+  return state;
+}
+
+/** The configuration of a cluster as the product reads it. */
+export function proxyConfig(
+  { node, config }: Pick<Cluster, "node" | "config">,
+  mode: "iptables" | "ipvs" = "iptables",
+): ProxyConfig {
+  const file = JSON.stringify(proxyConfiguration({ ...emptyCase, node, config }, mode)); // JSON is YAML
   return configFromFile(new TextEncoder().encode(file), parseKubeProxyFlags([])).config;
 }
 
@@ -120,7 +133,8 @@ function nodeObject({ name, zone, ips, podCIDRs }: Node): NodeObject {
   );
 }
 
-function addressesIn(texts: readonly string[]): readonly Address[] {
+/** Addresses as the product has them. */
+export function addressesIn(texts: readonly string[]): readonly Address[] {
   return texts.flatMap((text) => parseAddress(text) ?? []);
 }
 

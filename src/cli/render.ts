@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { ipvsScheduler } from "../config/effective-settings.ts";
 import type { Startup } from "../config/load-config.ts";
 import { type RenderedPlan, renderPlan } from "../iptables/render-plan.ts";
 import { renderIpvs } from "../ipvs/render-plan.ts";
@@ -18,7 +17,8 @@ import { CommandError } from "./exit.ts";
 import { planFamily } from "./families.ts";
 import { assumedSettings } from "./iptables-mode.ts";
 import { localAddresses } from "./local-addresses.ts";
-import { addressesOf, reservedAddresses } from "./node-settings.ts";
+import { addressesOf } from "./node-settings.ts";
+import { ipvsRenderSettings } from "./objects-view.ts";
 
 type RunStartup = Extract<Startup, { action: "run" }>;
 
@@ -70,14 +70,8 @@ function renderFamily(startup: RunStartup, state: ClusterState, family: Family, 
 
 /** What the tools would be fed that do by hand what the program does over netlink, one after the other. */
 function renderIpvsMode({ config, nodeName }: RunStartup, state: ClusterState, plan: Plan): string {
-  const { acceptServices, answerPing } = config.sluice.ipvs;
-  const { rules, sets, servers, addresses } = renderIpvs(plan, {
-    nodeName,
-    scheduler: ipvsScheduler(config),
-    rules: { dropInvalid: !config.conntrack.tcpBeLiberal, acceptServices, answerPing, hairpin: "compare" },
-    reserved: reservedAddresses(config, state.node),
-    localAddresses: addressesForRender(state),
-  });
+  const settings = ipvsRenderSettings(config, nodeName, state, addressesForRender(state));
+  const { rules, sets, servers, addresses } = renderIpvs(plan, settings);
   return [
     `# ipset restore\n${sets}`,
     `# iptables-restore --noflush\n${rules}`,

@@ -284,8 +284,7 @@ export class PlanExplainer {
   }
 }
 
-/** The routes of a frontend. */
-export function routesOf({ frontend, port }: Arrival): readonly Route[] {
+function routesOf({ frontend, port }: Arrival): readonly Route[] {
   return isInternal({ frontend }) ? port.internal : port.external;
 }
 

@@ -7,7 +7,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "./endpoint.ts";
 import { isServingTerminating } from "./endpoint.ts";
-import { type PoolNeeds, type SelectedEndpoints, selectEndpoints } from "./endpoint-selection.ts";
+import {
+  judgeEndpoints,
+  type PoolNeeds,
+  type SelectedEndpoints,
+  selectEndpoints,
+} from "./endpoint-selection.ts";
 import { broken, leaving, mergedEndpoint } from "./testing.ts";
 import { anyEndpoints } from "./testing-arbitraries.ts";
 import type { NodeLocation } from "./topology.ts";
@@ -162,6 +167,41 @@ describe("selectEndpoints() on any endpoints", () => {
         const together = select(endpoints);
         expect(select(endpoints, { cluster: true, local: false }).cluster).toEqual(together.cluster);
         expect(select(endpoints, { cluster: false, local: true }).local).toEqual(together.local);
+      }),
+    );
+  });
+});
+
+describe("judgeEndpoints()", () => {
+  const reasons = (endpoints: readonly Endpoint[], pool: "cluster" | "local"): readonly unknown[] =>
+    judgeEndpoints(endpoints, pool, node).map(({ exclusion }) => exclusion);
+
+  test("says why an endpoint is out", () => {
+    const endpoints = [localReady, remoteReady, localLeaving, remoteBroken];
+    expect(reasons(endpoints, "cluster")).toEqual([undefined, undefined, "terminating", "not-ready"]);
+    expect(reasons(endpoints, "local")).toEqual([undefined, "other-node", "terminating", "other-node"]);
+    expect(reasons([localLeaving, localBroken], "local")).toEqual([undefined, "not-ready"]);
+  });
+
+  test("names the hints that lead elsewhere", () => {
+    const zone = (zoneHints: string[]): Endpoint => ({ ...remoteReady, zoneHints });
+    expect(reasons([zone(["zone-a"]), zone(["zone-b"])], "cluster")).toEqual([
+      undefined,
+      "hinted-to-other-zones",
+    ]);
+    const host = (nodeHints: string[]): Endpoint => ({ ...remoteReady, nodeHints });
+    expect(reasons([host(["here"]), host(["there"])], "cluster")).toEqual([
+      undefined,
+      "hinted-to-other-nodes",
+    ]);
+  });
+
+  test("lets in whom the selection takes, and nobody else", () => {
+    fc.assert(
+      fc.property(anyEndpoints, fc.constantFrom("cluster", "local"), (endpoints, pool) => {
+        const judged = judgeEndpoints(endpoints, pool, node);
+        const admitted = judged.filter(({ exclusion }) => exclusion === undefined);
+        expect(admitted.map(({ endpoint }) => endpoint)).toEqual(select(endpoints)[pool]);
       }),
     );
   });

@@ -79,7 +79,7 @@ export interface TraceLine {
   readonly table: TableName | "ipvs";
   /** `""` of a virtual server. */
   readonly chain: string;
-  /** Undefined of a virtual server. */
+  /** Undefined of a virtual server, and of a policy. */
   readonly rule: Rule | undefined;
   readonly before: TraceLine | undefined;
 }

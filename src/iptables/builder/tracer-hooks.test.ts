@@ -213,3 +213,104 @@ describe("connection() through recorded rules of a service proxy", () => {
 function fixture(name: string): string {
   return readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
 }
+
+describe("connection() with IPVS", () => {
+  const service: Packet = { ...packet, destination: "10.96.0.10", destinationPort: 80, mark: 0 };
+  const balancing: TracedNode = {
+    ...node,
+    localAddresses: new Set([...node.localAddresses, "10.96.0.10"]),
+    balance: ({ destination: to, destinationPort, mark: fwmark }) =>
+      to === "10.96.0.10" && destinationPort === 80
+        ? {
+            server: `server of mark ${fwmark}`,
+            targets: [
+              { to: "10.244.1.9:8080", probability: 0.75 },
+              { to: "10.244.2.9:8080", probability: 0.25 },
+            ],
+          }
+        : undefined,
+  };
+  const way = (ruleset: Ruleset, at: TracedNode): readonly string[] =>
+    createTracer(ruleset).connection(service, at)[0]?.trace ?? [];
+
+  test("sends packets from the network on from INPUT, by OUTPUT and POSTROUTING", () => {
+    const hooks = way(signposts(), balancing).map((line) => line.replace(": -A ", " "));
+    expect(hooks.slice(hooks.indexOf("raw INPUT"))).toEqual([
+      "raw INPUT",
+      "mangle INPUT",
+      "filter INPUT",
+      "security INPUT",
+      "ipvs: server of mark 0 -> 10.244.1.9:8080",
+      "raw OUTPUT",
+      "mangle OUTPUT",
+      "filter OUTPUT",
+      "security OUTPUT",
+      "raw POSTROUTING",
+      "mangle POSTROUTING",
+      "filter POSTROUTING",
+      "security POSTROUTING",
+      "nat POSTROUTING",
+    ]);
+  });
+
+  test("takes packets of a process between nat and filter of OUTPUT, which they pass once more", () => {
+    const hooks = way(signposts(), { ...balancing, origin: "process" }).map((line) =>
+      line.replace(": -A ", " "),
+    );
+    expect(hooks.slice(0, 9)).toEqual([
+      "raw OUTPUT",
+      "mangle OUTPUT",
+      "nat OUTPUT",
+      "ipvs: server of mark 0 -> 10.244.1.9:8080",
+      "raw OUTPUT",
+      "mangle OUTPUT",
+      "filter OUTPUT",
+      "security OUTPUT",
+      "raw POSTROUTING",
+    ]);
+  });
+
+  test("splits by chance, and does not count as DNAT", () => {
+    const rules = parseSave(
+      "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m conntrack --ctstate DNAT -j DROP\nCOMMIT\n",
+      "IPv4",
+    );
+    const outcomes = createTracer(rules).connection(service, balancing);
+    expect(outcomes.map(({ dnat: to, probability: chance }) => [to, chance])).toEqual([
+      ["10.244.1.9:8080", 0.75],
+      ["10.244.2.9:8080", 0.25],
+    ]);
+    expect(verdicts(outcomes)).toEqual(["accept 0.75", "accept 0.25"]);
+  });
+
+  test("refuses where there is no real server", () => {
+    const empty: TracedNode = { ...balancing, balance: () => ({ server: "TCP 10.96.0.10:80", targets: [] }) };
+    const outcomes = createTracer(signposts()).connection(service, empty);
+    expect(verdicts(outcomes)).toEqual(["reject 1"]);
+    expect(outcomes[0]?.trace.at(-1)).toBe("ipvs: TCP 10.96.0.10:80 has no real server");
+  });
+
+  test("sees the mark that a set gave, and knows packets of IPVS behind it", () => {
+    const rules = parseSave(
+      [
+        "*mangle",
+        ":INPUT ACCEPT [0:0]",
+        "-A INPUT -m set --match-set MARKS dst,dst -j SET --map-set MARKS dst,dst --map-mark",
+        "COMMIT",
+        "*nat",
+        ":POSTROUTING ACCEPT [0:0]",
+        "-A POSTROUTING -m ipvs --ipvs -m conntrack ! --ctstatus CONFIRMED -j MASQUERADE",
+        "COMMIT",
+        "",
+      ].join("\n"),
+      "IPv4",
+    );
+    const entry = "10.96.0.10,tcp:80";
+    const sets = new Map([
+      ["MARKS", { type: "hash:ip,port", entries: new Set([entry]), marks: new Map([[entry, 7]]) }],
+    ]);
+    const [outcome] = createTracer(rules).connection({ ...service, protocol: "tcp" }, { ...balancing, sets });
+    expect(outcome).toMatchObject({ masquerade: true, mark: 7, skipped: [] });
+    expect(outcome?.trace).toContain("ipvs: server of mark 7 -> 10.244.1.9:8080");
+  });
+});

@@ -156,12 +156,13 @@ function passHook(
         return onAccept(exits, (entering) => balance(entering, node));
       }
       const chains = index.get(stage);
-      if (chains?.has(hook) !== true || (stage === "nat" && !nat)) {
+      const chain = chains?.get(hook);
+      if (chains === undefined || chain === undefined || (stage === "nat" && !nat)) {
         return exits;
       }
       return onAccept(exits, (entering) =>
         walkChain({ chains, table: stage, node }, hook, [entering], 0).map((exit) =>
-          withPolicy(exit, chains.get(hook)),
+          withPolicy(exit, stage, chain),
         ),
       );
     },
@@ -169,8 +170,16 @@ function passHook(
   );
 }
 
-function withPolicy(exit: Exit, chain: Chain | undefined): Exit {
-  return exit.how === "return" ? { ...exit, how: chain?.policy === "DROP" ? "drop" : "accept" } : exit;
+/** At the end of a built-in chain its policy decides. */
+function withPolicy({ how, branch }: Exit, table: TableName, { name, policy }: Chain): Exit {
+  if (how !== "return" || policy !== "DROP") {
+    return { how: how === "return" ? "accept" : how, branch };
+  }
+  const text = `${table}: policy ${policy} of ${name}`;
+  return {
+    how: "drop",
+    branch: { ...branch, trace: { text, table, chain: name, rule: undefined, before: branch.trace } },
+  };
 }
 
 function outcomeOf({ how, branch }: Exit): Outcome {

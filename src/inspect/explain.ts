@@ -1,0 +1,187 @@
+/**
+ * Explains a connection: what the kernel does with its first packet, or would do, and why the objects have it so.
+ *
+ * The verdict is always read from rules, sets and virtual servers: those of the kernel where it was read, else those that
+ * the mode would make of the objects. The objects give the reasons. Where both are known and disagree, that is drift.
+ *
+ * Pure.
+ *
+ * @module
+ */
+import type { TraceStep } from "../iptables/builder/mod.ts";
+import {
+  askNode,
+  isOfNode,
+  masqueradeStep,
+  type NodeAnswer,
+  type NodeDestination,
+  refusalStep,
+  translationStep,
+} from "./ask-node.ts";
+import type { Connection } from "./connection.ts";
+import { driftOf } from "./drift.ts";
+import { type Arrival, type PlanAnswer, PlanExplainer, type PlanPacket } from "./explain-plan.ts";
+import { explainService, type ObjectsView } from "./explain-service.ts";
+import type { ExplainedDestination, ExplainedService, Explanation, MetRule, Sender } from "./explanation.ts";
+import type { NodeState } from "./node-state.ts";
+import { type PlannedMode, planFor, plannedState } from "./planned-state.ts";
+
+/** What is known. At least one of `objects` and `kernel`. */
+export interface ExplainInput {
+  readonly connection: Connection;
+  readonly objects: (ObjectsView & { readonly planned: PlannedMode }) | undefined;
+  readonly kernel: NodeState | undefined;
+  readonly notes?: readonly string[];
+}
+
+/** Explains. */
+export function explain({ connection, objects, kernel, notes = [] }: ExplainInput): Explanation {
+  const planned =
+    objects === undefined
+      ? undefined
+      : plannedState(planFor(objects.plan, connection.to, connection.port), objects.planned);
+  const state = kernel ?? planned?.state;
+  if (state === undefined) {
+    throw new TypeError("Cannot explain a connection: neither the kernel nor objects are known");
+  }
+  const answer = askNode(state, connection, { memory: true });
+  const fresh = answer.remembered === undefined ? answer : askNode(state, connection, { memory: false });
+  const wanted =
+    kernel === undefined || planned === undefined
+      ? undefined
+      : askNode(withAddresses(planned.state, kernel), connection, { memory: false });
+  const reading = objects === undefined ? undefined : new Reading(objects, connection, state);
+  const service = reading?.service(kernel === undefined ? undefined : fresh);
+  const refusal = refusalStep(answer.steps);
+  const reason = reading?.answer.verdict === "forward" ? usualReason(reading.answer) : undefined;
+  const ended =
+    reading?.answer.verdict === answer.verdict && "reason" in reading.answer
+      ? reading.answer.reason
+      : undefined;
+  return {
+    connection: { ...withoutVia(connection), sender: senderOf(reading, connection, state) },
+    mode: modeOf(state),
+    readFrom: kernel === undefined ? "objects" : "kernel",
+    verdict: answer.verdict,
+    ...(ended === undefined ? {} : { refusal: ended }),
+    destinations: answer.destinations.map(explainDestination),
+    ...(reason === undefined ? {} : { masqueradeReason: reason }),
+    rules: answer.steps.map(met),
+    ...(refusal === undefined ? {} : { refusedBy: met(refusal) }),
+    ...(answer.remembered === undefined
+      ? {}
+      : {
+          affinityEntry: answer.remembered,
+          withoutAffinity: fresh.destinations.map(explainDestination),
+        }),
+    ...(service === undefined ? {} : { service }),
+    drift: wanted === undefined ? [] : driftOf(wanted, fresh),
+    notes: [
+      ...notes,
+      ...(planned?.rejected ?? []).map(
+        ({ service: key, reason: why }) =>
+          `Service ${key} is left out, because its rules cannot be written: ${why}.`,
+      ),
+      ...answer.uncertain.map((rule) => `This rule may apply, but is not understood: ${rule}`),
+    ],
+  };
+}
+
+/** Which mode made what the kernel holds. */
+export function modeOf({ ruleset, sets }: Pick<NodeState, "ruleset" | "sets">): Explanation["mode"] {
+  const nat = ruleset.tables.find(({ name }) => name === "nat")?.chains ?? [];
+  const isReached = nat.some(
+    ({ name, rules }) =>
+      (name === "PREROUTING" || name === "OUTPUT") &&
+      rules.some(({ target }) => target?.kind === "jump" && target.chain === "KUBE-SERVICES"),
+  );
+  if (!isReached) {
+    return "none";
+  }
+  return sets.has("KUBE-CLUSTER-IP") || sets.has("KUBE-6-CLUSTER-IP") ? "ipvs" : "iptables";
+}
+
+/** What the objects say about the connection. */
+class Reading {
+  readonly answer: PlanAnswer;
+  readonly sender: Sender;
+  readonly #view: ObjectsView;
+  readonly #connection: Connection;
+
+  constructor(view: ObjectsView, connection: Connection, { localAddresses }: NodeState) {
+    const explainer = new PlanExplainer(planFor(view.plan, connection.to, connection.port), localAddresses);
+    const packet: PlanPacket = {
+      source: connection.from,
+      destination: connection.to,
+      protocol: connection.protocol,
+      port: connection.port,
+      inputInterface: isOfNode(connection, localAddresses) ? undefined : (connection.via ?? "eth0"),
+    };
+    this.#view = view;
+    this.#connection = connection;
+    this.answer = explainer.explain(packet);
+    const from = explainer.senderOf(packet);
+    this.sender = from === "any" ? "outside" : from;
+  }
+
+  /** @param kernel what the kernel does with a new client, where it was read */
+  service(kernel: NodeAnswer | undefined): ExplainedService | undefined {
+    const arrival = arrivalOf(this.answer);
+    if (arrival === undefined) {
+      return undefined;
+    }
+    const service = explainService(this.#view, this.answer, arrival, this.#connection);
+    if (kernel === undefined || this.answer.verdict !== "forward") {
+      return service;
+    }
+    const there = new Set(kernel.destinations.map(({ endpoint }) => endpoint));
+    const endpoints = service.endpoints.map((one) =>
+      one.in && !there.has(one.endpoint) ? { ...one, in: false, reason: "not-in-kernel" as const } : one,
+    );
+    return { ...service, endpoints };
+  }
+}
+
+function arrivalOf(answer: PlanAnswer): Arrival | undefined {
+  return answer.verdict === "accept" ? undefined : answer.arrival;
+}
+
+/** A hairpin is of one endpoint; the reason for all others says more. */
+function usualReason({
+  destinations,
+}: Extract<PlanAnswer, { verdict: "forward" }>): Explanation["masqueradeReason"] {
+  return (destinations.find(({ reason }) => reason !== "hairpin") ?? destinations[0])?.reason;
+}
+
+function senderOf(reading: Reading | undefined, connection: Connection, state: NodeState): Sender {
+  return reading?.sender ?? (isOfNode(connection, state.localAddresses) ? "node" : "unknown");
+}
+
+function withoutVia({ via, ...rest }: Connection): Omit<Explanation["connection"], "sender"> {
+  return via === undefined ? rest : { ...rest, via };
+}
+
+/** What is wanted is wanted of the node as it is. */
+function withAddresses(planned: NodeState, { localAddresses }: NodeState): NodeState {
+  return { ...planned, localAddresses: new Set([...planned.localAddresses, ...localAddresses]) };
+}
+
+function explainDestination(destination: NodeDestination): ExplainedDestination {
+  const { endpoint, probability, masquerade, verdict, steps } = destination;
+  const translation = translationStep(steps);
+  const masquerading = masquerade ? masqueradeStep(steps) : undefined;
+  const refusal = verdict === "forward" ? undefined : refusalStep(steps);
+  return {
+    endpoint,
+    probability,
+    masquerade,
+    verdict,
+    ...(translation === undefined ? {} : { translatedBy: met(translation) }),
+    ...(masquerading === undefined ? {} : { masqueradedBy: met(masquerading) }),
+    ...(refusal === undefined ? {} : { refusedBy: met(refusal) }),
+  };
+}
+
+function met({ table, text }: TraceStep): MetRule {
+  return { table, rule: text.slice(text.indexOf(": ") + 2) };
+}
