@@ -201,3 +201,14 @@ test("FlowView.counters() refuses counters that do not decode", () => {
   flow[nest + 4] = 0xff;
   expect(() => viewOfFlow(flow).counters()).toThrow(expect.objectContaining({ code: "truncated" }));
 });
+
+test("FlowView reads the state of a connection, where its protocol has one", () => {
+  expect(viewOfFlow(zoned).state).toBe(3);
+  expect(viewOfFlow(dns).state).toBeUndefined();
+  const end = { source: "10.0.0.6", sourcePort: 4000, destination: "10.96.0.10", destinationPort: 80 };
+  for (const protocol of [6, 132]) {
+    const flow = { original: { ...end, protocol }, reply: { ...end, protocol } };
+    expect(viewOfFlow(encodeFlow({ ...flow, state: 7 })).state).toBe(7);
+    expect(viewOfFlow(encodeFlow(flow)).state).toBeUndefined();
+  }
+});

@@ -49,6 +49,9 @@ export type FlowAddress = "originalSource" | "originalDestination" | "replySourc
 
 const counterAttribute = { packets: 1, bytes: 2 } as const;
 
+/** Attributes of a protocol's own part, of which the first is the state in all of them. */
+const protocolInfoAttribute = { tcp: 1, sctp: 3, state: 1 } as const;
+
 const empty = new DataView(new ArrayBuffer(0));
 
 /** Where the parts of one direction are in the buffer. */
@@ -124,6 +127,7 @@ export class FlowView {
   #zone = 0;
   #originalCounters = 0;
   #replyCounters = 0;
+  #protocolInfo = 0;
 
   /**
    * Points the view at the flow in a message.
@@ -218,6 +222,20 @@ export class FlowView {
     return this.#u32(this.#id);
   }
 
+  /** The state of a TCP or SCTP connection, in the kernel's numbers (`flow-state.ts`); undefined for other protocols. */
+  get state(): number | undefined {
+    if (this.#protocolInfo === 0) return undefined;
+    const view = this.#view;
+    const info = this.#inside(
+      this.#protocolInfo,
+      (type) => type === protocolInfoAttribute.tcp || type === protocolInfoAttribute.sctp,
+    );
+    const state = info === 0 ? 0 : this.#inside(info, (type) => type === protocolInfoAttribute.state);
+    if (state === 0) return undefined;
+    const length = attributeLengthAt(view, state, view.byteLength);
+    return view.getUint8(fixed(state + attributeHeaderLength, length, 1));
+  }
+
   /** Packets and bytes, or undefined where the kernel does not count them (nf_conntrack_acct). */
   counters(): FlowCounters | undefined {
     if (this.#originalCounters === 0 || this.#replyCounters === 0) return undefined;
@@ -272,6 +290,9 @@ export class FlowView {
       case flowAttribute.zone:
         this.#zone = fixed(value, length, 2);
         break;
+      case flowAttribute.protocolInfo:
+        this.#protocolInfo = value - attributeHeaderLength;
+        break;
       case flowAttribute.originalCounters:
         this.#originalCounters = value - attributeHeaderLength;
         break;
@@ -296,6 +317,17 @@ export class FlowView {
       at += align(length);
     }
     return { packets, bytes };
+  }
+
+  /** Offset of the first attribute inside another one that is wanted, or 0. */
+  #inside(nest: number, wanted: (type: number) => boolean): number {
+    const end = nest + attributeLengthAt(this.#view, nest, this.#view.byteLength);
+    for (let at = nest + attributeHeaderLength; at + attributeHeaderLength <= end; ) {
+      const length = attributeLengthAt(this.#view, at, end);
+      if (wanted(attributeTypeAt(this.#view, at))) return at;
+      at += align(length);
+    }
+    return 0;
   }
 
   #addressOffset(address: FlowAddress): number {
@@ -329,6 +361,7 @@ export class FlowView {
     this.#zone = 0;
     this.#originalCounters = 0;
     this.#replyCounters = 0;
+    this.#protocolInfo = 0;
   }
 }
 

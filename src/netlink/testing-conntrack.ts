@@ -36,7 +36,14 @@ export interface FakeFlow {
   readonly mark?: number;
   readonly zone?: number;
   readonly id?: number;
-  readonly counters?: { readonly originalPackets: bigint; readonly originalBytes: bigint };
+  readonly counters?: {
+    readonly originalPackets: bigint;
+    readonly originalBytes: bigint;
+    readonly replyPackets?: bigint;
+    readonly replyBytes?: bigint;
+  };
+  /** Of TCP or SCTP, the kernel's number. */
+  readonly state?: number;
 }
 
 /** What the fake kernel does with a filter: apply it, ignore it as before Linux 5.8, or refuse the request. */
@@ -131,7 +138,7 @@ export class FakeConntrack {
 
 /** A flow as an answer or an event has it. */
 export function encodeFlow(flow: FakeFlow): Uint8Array {
-  const { original, reply, status = 0, timeoutSeconds = 30, mark = 0, zone, id = 1, counters } = flow;
+  const { original, reply, status = 0, timeoutSeconds = 30, mark = 0, zone, id = 1, counters, state } = flow;
   const writer = new AttributeWriter(nfHeader(familyNumbers[familyOfText(original.source)]));
   writeTuple(writer, flowAttribute.originalTuple, original);
   writeTuple(writer, flowAttribute.replyTuple, reply);
@@ -140,7 +147,13 @@ export function encodeFlow(flow: FakeFlow): Uint8Array {
     writer.nested(flowAttribute.originalCounters, (inner) =>
       inner.be64(1, counters.originalPackets).be64(2, counters.originalBytes),
     );
-    writer.nested(flowAttribute.replyCounters, (inner) => inner.be64(1, 0n).be64(2, 0n));
+    writer.nested(flowAttribute.replyCounters, (inner) =>
+      inner.be64(1, counters.replyPackets ?? 0n).be64(2, counters.replyBytes ?? 0n),
+    );
+  }
+  if (state !== undefined) {
+    const kind = original.protocol === protocolNumbers.TCP ? 1 : 3;
+    writer.nested(flowAttribute.protocolInfo, (info) => info.nested(kind, (inner) => inner.u8(1, state)));
   }
   writer
     .be32(flowAttribute.mark, mark)

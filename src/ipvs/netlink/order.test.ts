@@ -3,8 +3,10 @@
  *
  * @module
  */
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compareRealServers, compareVirtualServers } from "./order.ts";
+import { compareRealServers, compareVirtualServers, sortRealServers, sortVirtualServers } from "./order.ts";
+import { anyVirtualServerKey } from "./testing-arbitraries.ts";
 import { sampleTable } from "./testing-samples.ts";
 import { type VirtualServerKey, virtualServerName } from "./virtual-server.ts";
 
@@ -45,4 +47,28 @@ test("compareRealServers() orders by the words of addresses, whatever their fami
     { address: "2001::2", port: 1 },
   ];
   expect(servers.toReversed().toSorted(compareRealServers)).toEqual(servers);
+});
+
+test("sortVirtualServers() sorts by compareVirtualServers(), where no circle can be in the list", () => {
+  // A circle needs numbers on both sides of 2^31.
+  const anyKey = anyVirtualServerKey.map((key): VirtualServerKey => {
+    if ("firewallMark" in key) return { ...key, firewallMark: key.firewallMark >>> 1 };
+    return key.address.includes(":") ? { ...key, address: "2001:db8::1" } : { ...key, address: "10.0.0.7" };
+  });
+  fc.assert(
+    fc.property(fc.array(anyKey, { maxLength: 60 }), (keys) => {
+      expect(sortVirtualServers(keys, (key) => key)).toEqual(keys.toSorted(compareVirtualServers));
+    }),
+  );
+});
+
+test("sortRealServers() leaves a circle as the C library's sort does", () => {
+  // 192 before 10 and 10 before 100, but 100 before 192.
+  const circle = ["192.0.2.1", "10.0.0.1", "100.0.0.1"].map((address) => ({ address, port: 80 }));
+  const [a, b, c] = circle;
+  if (a === undefined || b === undefined || c === undefined) throw new Error("no circle");
+  expect(sortRealServers([a, b, c])).toEqual([a, b, c]);
+  expect(sortRealServers([b, c, a])).toEqual([b, c, a]);
+  expect(sortRealServers([c, a, b])).toEqual([c, a, b]);
+  expect(sortRealServers([c, b, a])).toEqual([c, a, b]);
 });

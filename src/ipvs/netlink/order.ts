@@ -3,13 +3,15 @@
  *
  * By firewall mark, family, protocol, address and port; real servers by address and port. Marks and the words of
  * addresses are compared by the sign of their difference in 32 bits, as libipvs does: 192.0.2.1 comes before 10.0.0.1,
- * though 100.0.0.1 stands between the two. Where such circles are in a list its order is arbitrary, ipvsadm's as well.
+ * though 100.0.0.1 stands between the two. Where such circles are in a list the order depends on how it is sorted: the
+ * two functions at the end sort as the C library does that ipvsadm uses, so that they give the same list for the same
+ * list of the kernel.
  *
  * Pure.
  *
  * @module
  */
-import { familyNumbers } from "../../netlink/ip-address.ts";
+import { familyNumbers, ipBytes } from "../../netlink/ip-address.ts";
 import { viewOf } from "../../netlink/message.ts";
 import type { RealServerKey } from "./real-server.ts";
 import { familyOfVirtualServer, protocolNumbers, type VirtualServerKey } from "./virtual-server.ts";
@@ -50,6 +52,76 @@ function compareAddresses(one: string, other: string): number {
   const [a, b] = [viewOf(paddedAddress(one)), viewOf(paddedAddress(other))];
   for (let offset = 0; offset < addressLength; offset += 4) {
     const difference = (a.getUint32(offset) - b.getUint32(offset)) | 0;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The list in ipvsadm's order, for one in the kernel's. */
+export function sortVirtualServers<Server>(
+  servers: readonly Server[],
+  keyOf: (server: Server) => VirtualServerKey,
+): readonly Server[] {
+  return sortByWords(servers, (server) => {
+    const key = placeOf(keyOf(server));
+    return [key.firewallMark, key.family, key.protocol, ...addressWords(key.address), key.port];
+  });
+}
+
+/** The same for the real servers of one virtual server. */
+export function sortRealServers<Server extends RealServerKey>(servers: readonly Server[]): readonly Server[] {
+  return sortByWords(servers, ({ address, port }) => [...addressWords(address), port]);
+}
+
+function addressWords(address: string): readonly number[] {
+  const bytes = ipBytes(address);
+  if (bytes.length === 4) return [viewOf(bytes).getUint32(0), 0, 0, 0];
+  const view = viewOf(bytes);
+  return [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)];
+}
+
+interface Keyed<Item> {
+  readonly item: Item;
+  readonly words: readonly number[];
+}
+
+/** Words are looked up once for each item, because a list is compared many times over. */
+function sortByWords<Item>(
+  items: readonly Item[],
+  wordsOf: (item: Item) => readonly number[],
+): readonly Item[] {
+  if (items.length < 2) return items;
+  const keyed = items.map((item): Keyed<Item> => ({ item, words: wordsOf(item) }));
+  mergeSort(keyed, 0, keyed.length, keyed.slice());
+  return keyed.map(({ item }) => item);
+}
+
+/** Halves, the first one smaller if they cannot be equal, merged with the first one's item before an equal one. */
+function mergeSort<Item>(list: Keyed<Item>[], from: number, to: number, spare: Keyed<Item>[]): void {
+  if (to - from < 2) return;
+  const middle = from + ((to - from) >> 1);
+  mergeSort(list, from, middle, spare);
+  mergeSort(list, middle, to, spare);
+  let [left, right, place] = [from, middle, from];
+  while (left < middle && right < to) {
+    const [one, other] = [list[left], list[right]];
+    if (one === undefined || other === undefined) return;
+    if (compareWords(one.words, other.words) <= 0) {
+      spare[place++] = one;
+      left++;
+    } else {
+      spare[place++] = other;
+      right++;
+    }
+  }
+  // What is left of the second half is in its place already.
+  for (; left < middle; left++) spare[place++] = list[left] as Keyed<Item>;
+  for (let index = from; index < place; index++) list[index] = spare[index] as Keyed<Item>;
+}
+
+function compareWords(one: readonly number[], other: readonly number[]): number {
+  for (let index = 0; index < one.length; index++) {
+    const difference = ((one[index] ?? 0) - (other[index] ?? 0)) | 0;
     if (difference !== 0) return difference;
   }
   return 0;
