@@ -7,7 +7,7 @@
  * @module
  */
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Node } from "../harness/cluster.ts";
@@ -55,10 +55,12 @@ export class Daemon implements AsyncDisposable {
   readonly log: DaemonLog;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | NodeJS.Signals>;
+  readonly #file: string;
   #hasEnded = false;
 
-  private constructor(node: Node, child: ChildProcess) {
+  private constructor(node: Node, child: ChildProcess, file: string) {
     this.node = node;
+    this.#file = file;
     this.#child = child;
     if (child.stderr === null) {
       throw new Error("Cannot follow a daemon without its standard error");
@@ -83,11 +85,13 @@ export class Daemon implements AsyncDisposable {
   /** Starts one without waiting for anything. */
   static launch(node: Node, options: DaemonOptions): Daemon {
     const { wrap = (argv) => argv } = options;
-    const child = node.spawn(wrap([nodeProgram, program, "run", ...argumentsOf(node, options)]), {
+    const file = join(mkdtempSync(join(node.directory, "daemon-")), "config.json");
+    writeConfiguration(file, options);
+    const child = node.spawn(wrap([nodeProgram, program, "run", ...argumentsOf(node, file, options)]), {
       env: { NODE_COMPILE_CACHE: compileCache, ...options.env },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    return new Daemon(node, child);
+    return new Daemon(node, child, file);
   }
 
   /** Runs another command of the program on a node, to its end. */
@@ -96,6 +100,11 @@ export class Daemon implements AsyncDisposable {
       env: { NODE_COMPILE_CACHE: compileCache },
       anyStatus: true,
     });
+  }
+
+  /** Writes its configuration file anew. It takes it up, or ends so that it is started again. */
+  configure(options: DaemonOptions): void {
+    writeConfiguration(this.#file, options);
   }
 
   get pid(): number {
@@ -190,19 +199,18 @@ export async function apply(
   await Promise.all(daemons.map((daemon, index) => daemon.synced(marks[index] ?? 0)));
 }
 
-function argumentsOf(node: Node, { from, config = {} }: DaemonOptions): readonly string[] {
-  const folder = mkdtempSync(join(node.directory, "daemon-"));
-  const file = join(folder, "config.json");
-  const source =
-    "manifests" in from
-      ? { arguments: [`--manifests=${from.manifests}`], fields: {} }
-      : { arguments: [], fields: { clientConnection: { kubeconfig: from.kubeconfig } } };
-  writeFileSync(file, JSON.stringify({ ...configuration, ...source.fields, ...config }));
+function writeConfiguration(file: string, { from, config = {} }: DaemonOptions): void {
+  const fields = "manifests" in from ? {} : { clientConnection: { kubeconfig: from.kubeconfig } };
+  writeFileSync(`${file}.new`, JSON.stringify({ ...configuration, ...fields, ...config }));
+  renameSync(`${file}.new`, file);
+}
+
+function argumentsOf(node: Node, file: string, { from }: DaemonOptions): readonly string[] {
   return [
     `--config=${file}`,
     `--hostname-override=${node.name}`,
     "--logging-format=json",
     "-v=4",
-    ...source.arguments,
+    ...("manifests" in from ? [`--manifests=${from.manifests}`] : []),
   ];
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Node, Pod } from "../harness/cluster.ts";
+import type { Node } from "../harness/cluster.ts";
 
 /** An object of the Kubernetes API. */
 export interface ApiObject {
@@ -50,8 +50,15 @@ export const ready: Conditions = { ready: true, serving: true, terminating: fals
 /** A pod that was told to end and goes on serving until it does. */
 export const leaving: Conditions = { ready: false, serving: true, terminating: true };
 
+/** What an endpoint is made of: a pod, or a node for what runs on its own network. */
+export interface Backed {
+  readonly ip: string;
+  readonly ip6?: string | undefined;
+  readonly node: { readonly name: string };
+}
+
 /** A pod with its conditions. */
-export type Member = Pod | { readonly pod: Pod; readonly conditions: Conditions };
+export type Member = Backed | { readonly pod: Backed; readonly conditions: Conditions };
 
 const namespace = "default";
 

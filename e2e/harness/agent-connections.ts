@@ -13,7 +13,7 @@ import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { isIPv4, Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as wait } from "node:timers/promises";
-import { plainAddress } from "./agent-listeners.ts";
+import { plainAddress, requestOf } from "./agent-listeners.ts";
 import type { ConnectRequest, Endpoint, Failure, Greeting, Outcome, Target } from "./agent-protocol.ts";
 import {
   AF_INET,
@@ -192,7 +192,17 @@ async function openTcp(request: ConnectRequest, deadline: number): Promise<Conne
     socket.destroy();
   };
   try {
-    const greeting = await before(deadline, first.promise);
+    let greeting = await before(deadline, first.promise);
+    if (request.bytes !== undefined) {
+      const second = Promise.withResolvers<Greeting>();
+      watcher = {
+        ...watcher,
+        greeted: second.resolve,
+        ended: (why) => second.reject(new ConnectFailure("closed", why)),
+      };
+      socket.write(requestOf(request.bytes));
+      greeting = await before(deadline, second.promise);
+    }
     const local = { ip: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
     return {
       local,
@@ -200,7 +210,7 @@ async function openTcp(request: ConnectRequest, deadline: number): Promise<Conne
       watch: (next) => {
         watcher = next;
       },
-      ping: () => socket.write("ping\n"),
+      ping: () => socket.write(requestOf(undefined)),
       close,
     };
   } catch (error) {
@@ -243,7 +253,7 @@ async function openUdp(request: ConnectRequest, deadline: number): Promise<Conne
     ended: () => undefined,
   };
   const ping = (): void => {
-    socket.send("ping\n", (error) => {
+    socket.send(requestOf(request.bytes), (error) => {
       if (error !== null) watcher.failed(codeOf(error));
     });
   };

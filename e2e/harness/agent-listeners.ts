@@ -2,6 +2,7 @@
  * The serving half of the agent: TCP and UDP ports that answer everything with who was asked, and by whom.
  *
  * A TCP connection is greeted when it is accepted and again for each line it sends; a datagram is answered with one.
+ * A line that was padded to a size is answered by one of that size.
  *
  * @module
  */
@@ -66,12 +67,15 @@ export class Listeners {
       socket.on("error", () => socket.destroy());
       // The peer may have reset the connection before it was accepted, and then has no address any more.
       if (socket.remoteAddress === undefined || socket.localAddress === undefined) return;
-      const greeting = this.#greeting(
-        { ip: socket.remoteAddress, port: socket.remotePort ?? 0 },
-        { ip: socket.localAddress, port },
-      );
-      socket.write(greeting);
-      socket.on("data", (data) => socket.write(greeting.repeat(countLines(data))));
+      const from = { ip: socket.remoteAddress, port: socket.remotePort ?? 0 };
+      const to = { ip: socket.localAddress, port };
+      socket.write(this.#greeting(from, to));
+      let rest = "";
+      socket.on("data", (data) => {
+        const lines = `${rest}${data.toString("latin1")}`.split("\n");
+        rest = lines.pop() ?? "";
+        socket.write(lines.map((line) => this.#greeting(from, to, `${line}\n`)).join(""));
+      });
     });
     server.listen({ port, backlog: 1024, ...(address === undefined ? {} : { host: address }) });
     await once(server, "listening");
@@ -86,12 +90,10 @@ export class Listeners {
   async #listenUdp(port: number, address: string): Promise<DatagramSocket> {
     const v6 = address.includes(":");
     const socket = createSocket({ type: v6 ? "udp6" : "udp4", ipv6Only: v6 });
-    socket.on("message", (_, peer) => {
-      socket.send(
-        this.#greeting({ ip: peer.address, port: peer.port }, { ip: address, port }),
-        peer.port,
-        peer.address,
-      );
+    socket.on("message", (data, peer) => {
+      const from = { ip: peer.address, port: peer.port };
+      const answer = this.#greeting(from, { ip: address, port }, data.toString("latin1"));
+      socket.send(answer, peer.port, peer.address);
     });
     socket.bind(port, address);
     await once(socket, "listening");
@@ -100,13 +102,15 @@ export class Listeners {
     return socket;
   }
 
-  #greeting(from: Endpoint, to: Endpoint): string {
+  #greeting(from: Endpoint, to: Endpoint, request = ""): string {
+    const bytes = sizeAsked(request);
     const greeting: Greeting = {
       server: this.#server,
       from: { ip: plainAddress(from.ip), port: from.port },
       to: { ip: plainAddress(to.ip), port: to.port },
+      ...(bytes === undefined ? {} : { received: request.length }),
     };
-    return `${JSON.stringify(greeting)}\n`;
+    return `${JSON.stringify(greeting).padEnd((bytes ?? 0) - 1)}\n`;
   }
 }
 
@@ -114,8 +118,12 @@ function keyOf(protocol: string, port: number, request: ListenRequest): string {
   return `${protocol} ${request.address ?? "*"}:${port}`;
 }
 
-function countLines(data: Buffer): number {
-  let lines = 0;
-  for (const byte of data) if (byte === 0x0a) lines += 1;
-  return lines;
+/** A request with its newline: `ping`, or with a size, `ping 8000`, filled up with blanks to that size. */
+export function requestOf(bytes: number | undefined): string {
+  return bytes === undefined ? "ping\n" : `${`ping ${bytes}`.padEnd(bytes - 1)}\n`;
+}
+
+function sizeAsked(request: string): number | undefined {
+  const size = /^ping (\d+) *\n$/.exec(request)?.[1];
+  return size === undefined ? undefined : Number(size);
 }

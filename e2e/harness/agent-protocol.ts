@@ -21,6 +21,8 @@ export interface Greeting {
   readonly server: string;
   readonly from: Endpoint;
   readonly to: Endpoint;
+  /** How many bytes a request with a size of its own had when it arrived. */
+  readonly received?: number;
 }
 
 /** Ports to serve. Without `address`: on all addresses of both families. */
@@ -46,6 +48,8 @@ export interface Target {
 export interface ConnectRequest extends Target {
   /** Time for the whole: connecting and being greeted. 3000 unless told. */
   readonly timeoutMilliseconds?: number;
+  /** Size of the request, and of the answer to it; a short line each unless told. */
+  readonly bytes?: number;
 }
 
 /**

@@ -40,6 +40,13 @@ describeOnKernel("Agent", { programs: ["iptables-nft"], plugins: ["bridge", "hos
   });
   afterAll(() => cluster?.remove());
 
+  test.each(["TCP", "UDP"] as const)("connect() asks for an answer of a size, by %s", async (protocol) => {
+    expect(await client.agent.connect({ ip: pod.ip, port: PORT, protocol, bytes: 20_000 })).toMatchObject({
+      kind: "answered",
+      greeting: { server: "pod1-1", from: { ip: client.ip }, received: 20_000 },
+    });
+  });
+
   test("connect() tells who answered and which addresses it saw", async () => {
     for (const [ip, from] of [
       [pod.ip, client.ip],

@@ -14,14 +14,14 @@
  *
  * @module
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { type Attachment, cniAdd, cniDelete } from "./cni.ts";
 import { Host } from "./host.ts";
 import { announceVariant, type Variant } from "./iptables-variant.ts";
-import { createNamespace, createNamespaces, type Namespace, removeNamespaces } from "./namespace.ts";
+import { createNamespaces, type Namespace, removeNamespaces } from "./namespace.ts";
+import { Node, type Pod, SYSCTLS } from "./node.ts";
 import { bridge, type NodeAddresses, type PodNetwork } from "./pod-network.ts";
 import { ScratchFolder } from "./scratch.ts";
+
+export type { Node, Pod } from "./node.ts";
 
 /** What a cluster is to look like. */
 export interface ClusterOptions {
@@ -38,8 +38,8 @@ export interface ClusterOptions {
    * has it on in a new namespace, where it has br_netfilter at all.
    */
   readonly bridgeNetfilter?: boolean;
-  /** The iptables that the nodes announce as theirs; unless told they announce none. */
-  readonly variant?: Variant;
+  /** The iptables that the nodes announce as theirs, one for all or one each; unless told they announce none. */
+  readonly variant?: Variant | readonly Variant[];
 }
 
 /** All addresses of the node network and of all pods; what other addresses a test uses are Services or outside. */
@@ -48,121 +48,10 @@ const CLIENT = { ip: "172.31.1.1", ip6: "fd00:31::1:1" };
 const BITS = 16;
 const BITS6 = 64;
 
-/** For every namespace, before it has devices: IPv6 addresses can be used at once, not only after a second. */
-const SYSCTLS = {
-  "net/ipv6/conf/all/accept_dad": 0,
-  "net/ipv6/conf/default/accept_dad": 0,
-};
-
 function addressesOf(index: number, ipv6: boolean): NodeAddresses {
   const number = index + 1;
   const v4 = { ip: `172.31.0.${10 + number}`, podCidr: `10.244.${number}.0/24` };
   return ipv6 ? { ...v4, ip6: `fd00:31::${10 + number}`, podCidr6: `fd00:244:${number}::/64` } : v4;
-}
-
-/** A pod: attached to its node's network with `eth0`. */
-export class Pod extends Host {
-  readonly node: Node;
-  readonly ip: string;
-  /** In dual-stack clusters. */
-  readonly ip6?: string;
-
-  constructor(name: string, namespace: Namespace, node: Node, addresses: readonly string[]) {
-    super(name, namespace);
-    this.node = node;
-    this.ip = addresses.find((one) => one.includes(".")) ?? "";
-    const ip6 = addresses.find((one) => one.includes(":"));
-    if (ip6 !== undefined) this.ip6 = ip6;
-  }
-}
-
-/**
- * A node: on the node network with `eth0`, forwarding for its pods, with a default route. Its commands take legacy
- * iptables' lock from a file of the node's own: namespaces share the machine's files, and with them the usual one.
- */
-export class Node extends Host {
-  readonly addresses: NodeAddresses;
-  /** A folder for the node's files, gone with the cluster. */
-  readonly directory: string;
-  readonly #pods = new Map<string, Pod>();
-  readonly #podNetwork: PodNetwork;
-
-  constructor(
-    name: string,
-    namespace: Namespace,
-    addresses: NodeAddresses,
-    podNetwork: PodNetwork,
-    directory: string,
-  ) {
-    super(name, namespace, { XTABLES_LOCKFILE: join(directory, "xtables.lock") });
-    this.addresses = addresses;
-    this.directory = directory;
-    this.#podNetwork = podNetwork;
-    mkdirSync(directory);
-  }
-
-  get ip(): string {
-    return this.addresses.ip;
-  }
-
-  /** In dual-stack clusters. */
-  get ip6(): string | undefined {
-    return this.addresses.ip6;
-  }
-
-  get pods(): readonly Pod[] {
-    return [...this.#pods.values()];
-  }
-
-  /** The pod called `name`; it must be there. */
-  pod(name: string): Pod {
-    const pod = this.#pods.get(name);
-    if (pod === undefined)
-      throw new RangeError(`Cannot find pod: there is none called ${name} on ${this.name}`);
-    return pod;
-  }
-
-  /** Makes a pod and attaches it. */
-  async addPod(name: string): Promise<Pod> {
-    if (this.#pods.has(name))
-      throw new RangeError(`Cannot add pod: there is one called ${name} on ${this.name}`);
-    const namespace = await createNamespace(name);
-    try {
-      namespace.setSysctls(SYSCTLS);
-      await namespace.ip(["link set lo up"]);
-      const { ips } = await cniAdd(this.#attachment(name, namespace));
-      const pod = new Pod(
-        name,
-        namespace,
-        this,
-        ips.map(({ address }) => address.replace(/\/.*/, "")),
-      );
-      this.#pods.set(name, pod);
-      return pod;
-    } catch (error) {
-      await namespace.remove();
-      throw error;
-    }
-  }
-
-  /** Detaches a pod and removes it with all that runs in it. Its address may be given to another pod later. */
-  async removePod(name: string): Promise<void> {
-    const { namespace } = this.pod(name);
-    this.#pods.delete(name);
-    await cniDelete(this.#attachment(name, namespace));
-    await namespace.remove();
-  }
-
-  /** A pod of the same name in place of the old one, with another address. */
-  async replacePod(name: string): Promise<Pod> {
-    await this.removePod(name);
-    return this.addPod(name);
-  }
-
-  #attachment(name: string, pod: Namespace): Attachment {
-    const configuration = this.#podNetwork.configuration(this.addresses, join(this.directory, "ipam"));
-    return { node: this.namespace, pod, containerId: name, configuration };
-  }
 }
 
 /** The client: on the node network with `eth0`, knowing nothing of pods and Services. */
@@ -179,16 +68,28 @@ export class Client extends Host {
 
 /** A running cluster. Made by `createCluster`; `await using` takes it down. */
 export class Cluster implements AsyncDisposable {
-  readonly nodes: readonly Node[];
   readonly client: Client;
+  readonly #nodes: Node[];
   readonly #switch: Namespace;
   readonly #scratch: ScratchFolder;
+  readonly #options: ClusterOptions;
 
-  constructor(nodes: readonly Node[], client: Client, switchNamespace: Namespace, scratch: ScratchFolder) {
-    this.nodes = nodes;
+  constructor(
+    nodes: readonly Node[],
+    client: Client,
+    switchNamespace: Namespace,
+    scratch: ScratchFolder,
+    options: ClusterOptions,
+  ) {
+    this.#nodes = [...nodes];
     this.client = client;
     this.#switch = switchNamespace;
     this.#scratch = scratch;
+    this.#options = options;
+  }
+
+  get nodes(): readonly Node[] {
+    return this.#nodes;
   }
 
   /** A node by its name or its place, counted from 0; it must be there. */
@@ -218,6 +119,32 @@ export class Cluster implements AsyncDisposable {
     await Promise.all(this.nodes.map(({ namespace }) => namespace.ip([`route add ${prefix} via ${via}`])));
   }
 
+  /** Another pod network in place of the one that was there, which goes with all its pods. */
+  async changeNetwork(podNetwork: PodNetwork): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.removeNetwork()));
+    await Promise.all(this.nodes.map((node) => node.startNetwork(othersOf(node, this.nodes), podNetwork)));
+  }
+
+  /**
+   * A node that loses its power and starts again: nothing is left of its pods, rules, links and processes. The files
+   * stay. Gives back the node that it is from now on.
+   */
+  async reboot(old: Node): Promise<Node> {
+    const place = this.#nodes.indexOf(old);
+    // The client has port 0. A namespace's links go a moment after it; this one's name is needed at once.
+    const port = place + 1;
+    await this.#switch.ip([`link del port${port}`]);
+    await removeNamespaces([...old.pods, old].map(({ namespace }) => namespace));
+    const [namespace] = await createNamespaces([old.name]);
+    const { name, addresses, podNetwork, directory, variant } = old;
+    const node = new Node(name, namespace, addresses, podNetwork, directory, variant);
+    this.#nodes[place] = node;
+    namespace.setSysctls(SYSCTLS);
+    await this.#switch.ip(plugIn(namespace, port));
+    await startNode(node, this.nodes, this.#options);
+    return node;
+  }
+
   /** Takes everything down. */
   async remove(): Promise<void> {
     const hosts = [this.client, ...this.pods, ...this.nodes];
@@ -245,14 +172,15 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const [switchNamespace, clientNamespace, ...nodeNamespaces] = namespaces;
   const nodes = nodeNamespaces.map((namespace, index) => {
     const name = names[index] ?? "";
-    return new Node(name, namespace, addressesOf(index, ipv6), podNetwork, scratch.file(name));
+    const addresses = addressesOf(index, ipv6);
+    return new Node(name, namespace, addresses, podNetwork, scratch.file(name), variantOf(index, options));
   });
-  const cluster = new Cluster(nodes, new Client(clientNamespace, ipv6), switchNamespace, scratch);
+  const cluster = new Cluster(nodes, new Client(clientNamespace, ipv6), switchNamespace, scratch, options);
   try {
     for (const namespace of namespaces) namespace.setSysctls(SYSCTLS);
     await connectToSwitch(switchNamespace, [clientNamespace, ...nodeNamespaces], ipv6);
-    await startHost(clientNamespace, CLIENT, ipv6, []);
-    await Promise.all(nodes.map((node) => startNode(node, nodes, podNetwork, options)));
+    await startHost(clientNamespace, CLIENT, ipv6);
+    await Promise.all(nodes.map((node) => startNode(node, nodes, options)));
     await Promise.all(nodes.map((node, index) => addPods(node, index, podsPerNode)));
     return cluster;
   } catch (error) {
@@ -270,19 +198,32 @@ async function connectToSwitch(
     "link add br0 type bridge",
     `addr add ${ROUTER.ip}/${BITS} dev br0`,
     ...(ipv6 ? [`addr add ${ROUTER.ip6}/${BITS6} dev br0`] : []),
-    ...members.flatMap(({ name }, index) => [
-      `link add port${index} type veth peer name eth0 netns ${name}`,
-      `link set port${index} master br0 up`,
-    ]),
+    ...members.flatMap(plugIn),
     "link set br0 up",
   ]);
+}
+
+/** The MAC is the machine's, so that a machine that starts again is known to the others. */
+function plugIn({ name }: Namespace, port: number): readonly string[] {
+  const mac = `02:31:00:00:00:${port.toString(16).padStart(2, "0")}`;
+  return [
+    `link add port${port} type veth peer name eth0 address ${mac} netns ${name}`,
+    `link set port${port} master br0 up`,
+  ];
+}
+
+function othersOf(node: Node, nodes: readonly Node[]): readonly NodeAddresses[] {
+  return nodes.filter(({ name }) => name !== node.name).map(({ addresses }) => addresses);
+}
+
+function variantOf(index: number, { variant = "nft" }: ClusterOptions): Variant {
+  return typeof variant === "string" ? variant : (variant[index] ?? "nft");
 }
 
 async function startHost(
   namespace: Namespace,
   { ip, ip6 }: { readonly ip: string; readonly ip6?: string },
   ipv6: boolean,
-  routes: readonly string[],
 ): Promise<void> {
   await namespace.ip([
     "link set lo up",
@@ -291,16 +232,10 @@ async function startHost(
     "link set eth0 up",
     `route add default via ${ROUTER.ip}`,
     ...(ipv6 ? [`route add ::/0 via ${ROUTER.ip6}`] : []),
-    ...routes,
   ]);
 }
 
-async function startNode(
-  node: Node,
-  nodes: readonly Node[],
-  podNetwork: PodNetwork,
-  options: ClusterOptions,
-): Promise<void> {
+async function startNode(node: Node, nodes: readonly Node[], options: ClusterOptions): Promise<void> {
   const { namespace, addresses } = node;
   namespace.setSysctls({ "net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1 });
   const nfCall = options.bridgeNetfilter === false ? 0 : 1;
@@ -308,9 +243,9 @@ async function startNode(
     "net/bridge/bridge-nf-call-iptables": nfCall,
     "net/bridge/bridge-nf-call-ip6tables": nfCall,
   });
-  if (options.variant !== undefined) await announceVariant(namespace, options.variant, node.env);
-  const others = nodes.filter((other) => other !== node).map((other) => other.addresses);
-  await startHost(namespace, addresses, options.ipv6 === true, podNetwork.connect(addresses, others));
+  if (options.variant !== undefined) await announceVariant(namespace, node.variant, node.env);
+  await startHost(namespace, addresses, options.ipv6 === true);
+  await node.startNetwork(othersOf(node, nodes));
 }
 
 async function addPods(node: Node, index: number, count: number): Promise<void> {

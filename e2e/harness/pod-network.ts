@@ -1,9 +1,14 @@
 /**
  * The ways in which pods are connected: what plugin attaches them to their node, and how nodes reach each other's.
  *
+ * The two plain ones are here; those with parts of their own are in `networks/`.
+ *
  * @module
  */
-import type { CniConfiguration } from "./cni.ts";
+import type { CniConfiguration, CniResult } from "./cni.ts";
+import type { Host } from "./host.ts";
+import type { Variant } from "./iptables-variant.ts";
+import type { Namespace } from "./namespace.ts";
 
 /** What a pod network needs to know of a node. IPv6 fields are there in dual-stack clusters only. */
 export interface NodeAddresses {
@@ -14,6 +19,15 @@ export interface NodeAddresses {
   readonly podCidr6?: string;
 }
 
+/** A node, as far as a pod network works on it. */
+export interface NetworkNode extends Host {
+  readonly addresses: NodeAddresses;
+  /** A folder for the node's files. */
+  readonly directory: string;
+  /** The iptables of the node's programs. */
+  readonly variant: Variant;
+}
+
 /** One kind of pod network. */
 export interface PodNetwork {
   readonly name: string;
@@ -21,9 +35,24 @@ export interface PodNetwork {
   configuration(node: NodeAddresses, ipamDirectory: string): CniConfiguration;
   /** Lines for `ip -batch` on `node`, before it has pods, by which it reaches the pods of `others`. */
   connect(node: NodeAddresses, others: readonly NodeAddresses[]): readonly string[];
+  /** Lines that undo `connect`. */
+  disconnect?(node: NodeAddresses, others: readonly NodeAddresses[]): readonly string[];
+  /** Lines that remove what the plugin leaves when the last pod is gone. */
+  readonly leftovers?: readonly string[];
+  /** What lines of ip cannot do, after them: rules, processes. Pods may be there when a network is started again. */
+  start?(node: NetworkNode, others: readonly NodeAddresses[]): Promise<void>;
+  /** Undoes `start`, before `disconnect`. */
+  stop?(node: NetworkNode): Promise<void>;
+  /** What its programs look after from time to time. */
+  refresh?(node: NetworkNode): Promise<void>;
+  /** What the plugin leaves to do for a pod, with the addresses that it was given. */
+  attached?(node: NetworkNode, pod: Namespace, result: CniResult): Promise<void>;
+  /** Undoes `attached`, before the plugin is told. */
+  detached?(node: NetworkNode, pod: Namespace): Promise<void>;
 }
 
-function hostLocal(node: NodeAddresses, ipamDirectory: string): Readonly<Record<string, unknown>> {
+/** The plugin that gives out a node's addresses, in both families where the node has them. */
+export function hostLocal(node: NodeAddresses, ipamDirectory: string): Readonly<Record<string, unknown>> {
   const v6 = node.podCidr6 === undefined ? [] : [node.podCidr6];
   return {
     type: "host-local",
@@ -34,10 +63,18 @@ function hostLocal(node: NodeAddresses, ipamDirectory: string): Readonly<Record<
 }
 
 /** Routes to the others' pods through the others' own addresses: what flannel calls host-gw. */
-function hostGatewayRoutes(_: NodeAddresses, others: readonly NodeAddresses[]): readonly string[] {
+export function hostGatewayRoutes(_: NodeAddresses, others: readonly NodeAddresses[]): readonly string[] {
   return others.flatMap(({ ip, ip6, podCidr, podCidr6 }) => [
-    `route add ${podCidr} via ${ip}`,
-    ...(podCidr6 === undefined || ip6 === undefined ? [] : [`route add ${podCidr6} via ${ip6}`]),
+    `route replace ${podCidr} via ${ip}`,
+    ...(podCidr6 === undefined || ip6 === undefined ? [] : [`route replace ${podCidr6} via ${ip6}`]),
+  ]);
+}
+
+/** Lines that remove the routes to the others' pods, whatever they go through. */
+export function withoutRoutes(_: NodeAddresses, others: readonly NodeAddresses[]): readonly string[] {
+  return others.flatMap(({ podCidr, podCidr6 }) => [
+    `route del ${podCidr}`,
+    ...(podCidr6 === undefined ? [] : [`route del ${podCidr6}`]),
   ]);
 }
 
@@ -45,6 +82,7 @@ function hostGatewayRoutes(_: NodeAddresses, others: readonly NodeAddresses[]): 
 export function bridge(): PodNetwork {
   return {
     name: "bridge",
+    leftovers: ["link del cni0"],
     configuration: (node, ipamDirectory) => ({
       cniVersion: "1.0.0",
       name: "pods",
@@ -55,6 +93,7 @@ export function bridge(): PodNetwork {
       ipam: hostLocal(node, ipamDirectory),
     }),
     connect: hostGatewayRoutes,
+    disconnect: withoutRoutes,
   };
 }
 
@@ -69,5 +108,6 @@ export function ptp(): PodNetwork {
       ipam: hostLocal(node, ipamDirectory),
     }),
     connect: hostGatewayRoutes,
+    disconnect: withoutRoutes,
   };
 }

@@ -1,0 +1,21 @@
+/**
+ * Iptables mode in both variants beside every pod network that the machine's kernel can do: one node has the one, one
+ * the other.
+ *
+ * @module
+ */
+import { test } from "vitest";
+import { describeOnKernel } from "../harness/requirements.ts";
+import { matrix } from "./matrix.ts";
+import { rows } from "./rows.ts";
+
+const needs = {
+  programs: ["iptables-nft", "iptables-legacy", "bridge", "conntrack"],
+  plugins: ["bridge", "host-local"],
+};
+
+describeOnKernel("iptables mode beside every pod network", needs, () => {
+  const { prepare, tests } = matrix(["nft", "legacy"], rows);
+  prepare();
+  for (const [title, work] of Object.entries(tests)) test(title, work);
+});

@@ -1,0 +1,121 @@
+/**
+ * The tests of the matrix, for some modes and networks: by title, so that they can be defined on a host or in a guest.
+ *
+ * @module
+ */
+import { afterAll, expect } from "vitest";
+import { undisturbed } from "../daemon/load.ts";
+import type { Node } from "../harness/cluster.ts";
+import { checks, own } from "./checks.ts";
+import type { Mode } from "./node-proxy.ts";
+import type { Row } from "./rows.ts";
+import { placeOf, sharedPlace } from "./services.ts";
+import { Stage } from "./stage.ts";
+
+/** Tests by title, and the hooks that they need. */
+export interface Matrix {
+  readonly prepare: () => void;
+  readonly tests: Readonly<Record<string, () => Promise<void>>>;
+}
+
+/** Every row beside a cluster with one node for each mode. */
+export function matrix(modes: readonly Mode[], rows: readonly Row[]): Matrix {
+  let stage: Stage | undefined;
+  const takeDown = async (): Promise<void> => {
+    const old = stage;
+    stage = undefined;
+    await old?.[Symbol.asyncDispose]();
+  };
+  const on = async (row: Row, work: (stage: Stage) => Promise<void>): Promise<void> => {
+    stage ??= await Stage.create(modes, row);
+    try {
+      await stage.use(row);
+      await work(stage);
+    } catch (error) {
+      // What failed may have left anything behind.
+      await takeDown();
+      throw error;
+    }
+  };
+  return {
+    prepare: () => afterAll(takeDown),
+    tests: Object.fromEntries(
+      rows.flatMap((row) => testsOf(row, modes).map(([title, work]) => [title, () => on(row, work)])),
+    ),
+  };
+}
+
+type Named = readonly [title: string, work: (stage: Stage) => Promise<void>];
+
+function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
+  const { name } = row.network;
+  const each = (title: string, work: (stage: Stage, node: Node) => Promise<void>): readonly Named[] =>
+    modes.map((mode, index) => [
+      `${name}, ${mode} on node${index + 1}: ${title}`,
+      (stage) => work(stage, stage.cluster.node(index)),
+    ]);
+  const all = (title: string, work: (stage: Stage) => Promise<void>): Named => [
+    `${name}, ${modes.join(" and ")}: ${title}`,
+    work,
+  ];
+  return [
+    ...each("every path and source", (stage, node) => stage.judge(stage.scenes(node), checks)),
+    ...each("connections are spread, and stay with ClientIP affinity", affinity),
+    all("an endpoint is replaced, and no request fails", replacement),
+    all("the pod network's programs end and begin again", async (stage) => {
+      for (const { node } of stage.proxies) await node.restartNetwork();
+      await everyPath(stage);
+    }),
+    all("a node loses its power and comes back, with new pods", async (stage) => {
+      await stage.reboot(stage.cluster.node(1));
+      await everyPath(stage);
+    }),
+  ];
+}
+
+async function everyPath(stage: Stage): Promise<void> {
+  for (const node of stage.cluster.nodes) await stage.judge(stage.scenes(node), checks);
+}
+
+const connections = 24;
+
+async function affinity(stage: Stage, node: Node): Promise<void> {
+  for (const scene of stage.scenes(node)) {
+    const { beside, index, v6 } = scene;
+    for (const protocol of ["TCP", "UDP"] as const) {
+      const ask = async (name: "spread" | "sticky"): Promise<ReadonlySet<string>> => {
+        const request = { ip: sharedPlace(name, index, v6), port: 80, protocol };
+        const outcomes = await Promise.all(
+          Array.from({ length: connections }, () => beside.agent.connect(request)),
+        );
+        return new Set(outcomes.map((one) => (one.kind === "answered" ? one.greeting.server : one.kind)));
+      };
+      const pods = scene.row.acrossNodes ? stage.cluster.pods : node.pods;
+      // Among four, that one is never chosen by chance in 24 is as likely as 1 in 250.
+      const spread = await ask("spread");
+      expect(spread.size, `${protocol} spread: ${[...spread]}`).toBeGreaterThan(1);
+      expect(pods.map((pod) => pod.name)).toEqual(expect.arrayContaining([...spread]));
+      const stuck = await ask("sticky");
+      expect(stuck.size, `${protocol} sticky: ${[...stuck]}`).toBe(1);
+      expect(pods.map((pod) => pod.name)).toEqual(expect.arrayContaining([...stuck]));
+    }
+  }
+}
+
+async function replacement(stage: Stage): Promise<void> {
+  const traffic = stage.cluster.nodes.flatMap((node) =>
+    stage.scenes(node).flatMap((scene) => {
+      const { index, v6, beside } = scene;
+      const { clusterIP, nodePort } = placeOf("cluster", index, v6);
+      return [
+        { sender: stage.cluster.client, ip: own(node, scene), port: nodePort },
+        { sender: node, ip: clusterIP, port: 80 },
+        // The last pod stays where it is.
+        { sender: beside, ip: clusterIP, port: 80 },
+      ];
+    }),
+  );
+  await undisturbed(traffic, async () => {
+    for (const node of stage.cluster.nodes) await stage.replace(node);
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * The pod networks of the matrix, and what about each of them decides what packets look like. A further network is one
+ * more row.
+ *
+ * @module
+ */
+import { calico } from "../harness/networks/calico.ts";
+import { docker } from "../harness/networks/docker.ts";
+import { hostGateway } from "../harness/networks/flannel.ts";
+import { vxlan } from "../harness/networks/vxlan.ts";
+import type { PodNetwork } from "../harness/pod-network.ts";
+
+/** Which of its addresses the kernel gives a packet of the node to a pod. */
+export type NodeSource =
+  /** The node's own, as the device towards the pod has none. */
+  | "node"
+  /** The first of the range of pods, which a bridge has. */
+  | "gateway"
+  /** The range itself, which the device of an overlay has. */
+  | "tunnel";
+
+/** A pod network under test. */
+export interface Row {
+  readonly network: PodNetwork;
+  readonly families: readonly (4 | 6)[];
+  /** Whether pods of one node reach those of another. */
+  readonly acrossNodes: boolean;
+  /** What masqueraded packets come from, at a pod of the node and at one of another node. */
+  readonly source: { readonly here: NodeSource; readonly elsewhere: NodeSource };
+  /** Whether a TCP port of each pod is closed by policy. */
+  readonly denies?: boolean;
+}
+
+const both = [4, 6] as const;
+
+/** All rows that a host's kernel can do. */
+export const rows: readonly Row[] = [
+  {
+    network: docker(),
+    families: both,
+    acrossNodes: false,
+    source: { here: "gateway", elsewhere: "node" },
+  },
+  {
+    network: hostGateway(),
+    families: both,
+    acrossNodes: true,
+    source: { here: "gateway", elsewhere: "node" },
+  },
+  {
+    network: vxlan(),
+    families: both,
+    acrossNodes: true,
+    source: { here: "gateway", elsewhere: "tunnel" },
+  },
+  {
+    network: calico(),
+    families: both,
+    acrossNodes: true,
+    source: { here: "node", elsewhere: "node" },
+    denies: true,
+  },
+];
