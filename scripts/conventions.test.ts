@@ -27,6 +27,7 @@ import {
  */
 const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/demo-command.ts": ["node:fs"],
+  "src/cli/doctor.ts": ["node:os"],
   "src/cli/heap.ts": ["node:v8"],
   "src/cli/host-sysctls.ts": ["node:fs", "node:os"],
   "src/cli/local-addresses.ts": ["node:os"],
@@ -34,6 +35,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/own-process.ts": ["node:fs"],
   "src/cli/version.ts": ["node:fs"],
   "src/config/read-config-file.ts": ["node:fs/promises"],
+  "src/inspect/doctor/host-files.ts": ["node:fs"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],

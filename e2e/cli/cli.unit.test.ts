@@ -38,6 +38,11 @@ describe("kube-sluice refuses in one line, with status 2, touching nothing", () 
     ["a mode without a backend", ["run", "--proxy-mode=nftables"], "Mode.ProxyMode"],
     ["a folder that is not there", ["render", "--manifests", "/no/such/folder"], "/no/such/folder"],
     ["render without manifests", ["render"], "render needs --manifests DIR"],
+    [
+      "doctor with a folder that is not there",
+      ["doctor", "--manifests", "/no/such/folder"],
+      "/no/such/folder",
+    ],
     ["demo with another variant", ["demo", "--variant", "ebtables"], "--variant must be nft or legacy"],
   ])("%s", (_, args, text) => {
     const { status, stdout, stderr } = kubeSluice(...args);
@@ -111,6 +116,23 @@ describe("kube-sluice render", () => {
     expect(status).toBe(0);
     expect(stderr).toContain("b.yaml");
     expect(stdout).toContain("default/web:http cluster IP");
+  });
+});
+
+describe("kube-sluice doctor", () => {
+  test("prints all findings as JSON and as YAML", () => {
+    const { status, stdout } = kubeSluice("doctor", ...common, "--output=json");
+    const { node, findings } = JSON.parse(stdout) as { node: string; findings: { level: string }[] };
+    expect(node).toBe("node1");
+    expect(findings.length).toBeGreaterThan(20);
+    expect(status).toBe(findings.some(({ level }) => level === "error") ? 1 : 0);
+    expect(kubeSluice("doctor", ...common, "--output=yaml").stdout).toMatch(/^node: node1\n/);
+  });
+
+  test("prints a screen of plain lines where there is no terminal", () => {
+    const { stdout } = kubeSluice("doctor", ...common);
+    expect(stdout).toMatch(/^node1: iptables mode/);
+    expect(stdout).not.toContain("\u001b");
   });
 });
 

@@ -12,10 +12,11 @@ Usage:
   kube-sluice [run] [flags]               the daemon; --once syncs once and leaves the rules in place
   kube-sluice render --manifests DIR      prints what the kernel would be sent; touches nothing
   kube-sluice cleanup                     removes what any mode left on this node, and nothing else
+  kube-sluice doctor [--strict]           what is missing or wrong on this node; changes nothing
   kube-sluice demo [--keep]               a two-node cluster in network namespaces, with traffic
   kube-sluice version | help
 
-Flags of run, render and cleanup (kube-proxy's, and some of our own):
+Flags of run, render, cleanup and doctor (kube-proxy's, and some of our own):
 `;
 
 /** Commands, and the flags of those that are configured. */

@@ -15,7 +15,7 @@ import { helpText } from "./help.ts";
 import { version } from "./version.ts";
 
 /** The commands that read kube-proxy's configuration and flags. */
-const configured = ["run", "render", "cleanup"] as const;
+const configured = ["run", "render", "cleanup", "doctor"] as const;
 
 type ConfiguredCommand = (typeof configured)[number];
 
@@ -123,6 +123,13 @@ async function perform(
     }
     case "cleanup":
       return await cleanUp(startup, logging);
+    case "doctor": {
+      const { doctor } = await import("./doctor.ts");
+      const { columns = 80, isTTY = false } = process.stdout;
+      const { text, status } = await doctor(startup, { width: Math.min(columns, 80), colour: isTTY });
+      process.stdout.write(text);
+      return status;
+    }
   }
 }
 

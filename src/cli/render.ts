@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { stringify } from "yaml";
 import type { Startup } from "../config/load-config.ts";
 import { type RenderedPlan, renderPlan } from "../iptables/render-plan.ts";
 import { renderIpvs } from "../ipvs/render-plan.ts";
@@ -40,9 +41,10 @@ export async function render(startup: RunStartup, log: Logger): Promise<string> 
   }
   const state = await readManifests(startup, manifests, log);
   const rendered = families.map((family) => renderFamily(startup, state, family, log));
-  if (output === "json") {
+  if (output !== "text") {
     const texts = Object.fromEntries(rendered.map(({ family, text }) => [family, text]));
-    return `${JSON.stringify({ mode: startup.config.mode, restore: texts }, undefined, 2)}\n`;
+    const document = { mode: startup.config.mode, restore: texts };
+    return output === "json" ? `${JSON.stringify(document, undefined, 2)}\n` : stringify(document);
   }
   const { primary } = addressesOf(startup.config, state.node);
   const used = rendered.filter(({ services }) => services > 0);

@@ -30,7 +30,9 @@ test("kubeProxyFlags has every flag of kube-proxy 1.36 and our own", () => {
     conntrack-udp-timeout-stream config-sync-period logging-format log-flush-frequency v vmodule
     log-text-split-stream log-text-info-buffer-size log-json-split-stream log-json-info-buffer-size boot-id-file
     machine-id-file help`.split(/\s+/);
-  expect(specs.map(([name]) => name).sort()).toEqual([...kubeProxy, "manifests", "once", "output"].sort());
+  expect(specs.map(([name]) => name).sort()).toEqual(
+    [...kubeProxy, "manifests", "once", "output", "strict"].sort(),
+  );
   expect(retiredFlags.filter((name) => Object.hasOwn(kubeProxyFlags, name))).toEqual([]);
 });
 
@@ -70,7 +72,7 @@ test.each([
   [["--cleanup-ipvs=true"], "unknown flag: --cleanup-ipvs (kube-proxy no longer has this flag)"],
   [["--logtostderr"], "unknown flag: --logtostderr (kube-proxy no longer has this flag)"],
   [["--proxy-mod=ipvs"], "unknown flag: --proxy-mod (did you mean --proxy-mode?)"],
-  [["--output=yaml"], 'invalid argument "yaml" for "--output" flag: must be text or json'],
+  [["--output=toml"], 'invalid argument "toml" for "--output" flag: must be text or json or yaml'],
 ])("parseKubeProxyFlags() refuses %j", (argv, message) => {
   expect(() => parseKubeProxyFlags(argv)).toThrow(new ConfigError(message));
 });

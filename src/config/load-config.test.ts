@@ -210,6 +210,7 @@ test("loadConfig() hands on what controls the process", async () => {
     "--init-only",
     "--master=http://m",
     "--output=json",
+    "--strict",
     "--version=v1.36.2",
   ];
   expect((await run(argv)).process).toEqual({
@@ -219,6 +220,7 @@ test("loadConfig() hands on what controls the process", async () => {
     once: true,
     initOnly: true,
     output: "json",
+    strict: true,
     reportedVersion: "v1.36.2",
   });
 });

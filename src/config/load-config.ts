@@ -59,6 +59,8 @@ export interface ProcessOptions {
   readonly once: boolean;
   readonly initOnly: boolean;
   readonly output: OutputFormat;
+  /** Whether warnings count as errors. */
+  readonly strict: boolean;
   /** The version to report in place of the program's own. */
   readonly reportedVersion: string | undefined;
 }
@@ -198,6 +200,7 @@ function processOptions(values: KubeProxyFlags): ProcessOptions {
     once: values.once,
     initOnly: values["init-only"],
     output: values.output,
+    strict: values.strict,
     reportedVersion: version === "false" ? undefined : version,
   };
 }

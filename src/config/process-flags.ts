@@ -7,7 +7,7 @@ import type { FlagTable } from "./flag-spec.ts";
 import { switchFlag, textFlag, versionFlag, wordFlag } from "./flag-types.ts";
 
 /** What is printed where there is something to print. */
-export type OutputFormat = "text" | "json";
+export type OutputFormat = "text" | "json" | "yaml";
 
 /** Values of the process flags. */
 export interface ProcessFlags {
@@ -25,9 +25,10 @@ export interface ProcessFlags {
   readonly manifests: string;
   readonly once: boolean;
   readonly output: OutputFormat;
+  readonly strict: boolean;
 }
 
-/** The table. The last three are not kube-proxy's. */
+/** The table. The last four are not kube-proxy's. */
 export const processFlags: FlagTable<ProcessFlags> = {
   config: {
     type: textFlag,
@@ -79,8 +80,13 @@ export const processFlags: FlagTable<ProcessFlags> = {
     help: "Synchronise once, leave the rules in place and exit.",
   },
   output: {
-    type: wordFlag<OutputFormat>(["text", "json"]),
+    type: wordFlag<OutputFormat>(["text", "json", "yaml"]),
     initial: "text",
     help: "Form of what is printed.",
+  },
+  strict: {
+    type: switchFlag,
+    initial: false,
+    help: "For doctor: let warnings count as errors.",
   },
 };

@@ -17,6 +17,7 @@ import { isKernelError } from "./kernel-error.ts";
 import { decodeLink } from "./link.ts";
 import type { NetlinkMessage } from "./message.ts";
 import { decodeNftGeneration } from "./nft-generation.ts";
+import { decodeNftTable } from "./nft-tables.ts";
 import { decodeRouteEvent } from "./route-event.ts";
 import { errorPayload, hexBytes, messageOf } from "./testing.ts";
 import { encodeFlow, fakeFlow } from "./testing-conntrack.ts";
@@ -38,6 +39,16 @@ const link = encodeLink({
   loopback: false,
   mtu: 1500,
 });
+const vxlan = encodeLink({
+  index: 4,
+  name: "flannel.1",
+  kind: "vxlan",
+  up: true,
+  loopback: false,
+  mtu: 1450,
+  underlay: 2,
+});
+const nftTable = hexBytes("02000002 0f000100 6b7562652d70726f78790000");
 const address = encodeAddress({
   family: "IPv6",
   address: "fd00::1",
@@ -93,6 +104,8 @@ const decoders: readonly Decoder[] = [
   { name: "decodeRouteEvent()", type: 21, sample: address.payload, decode: decodeRouteEvent },
   { name: "decodeFamily()", type: 16, sample: family, decode: decodeFamily },
   { name: "decodeNftGeneration()", type: 0x0a0f, sample: generation, decode: decodeNftGeneration },
+  { name: "decodeNftTable()", type: 0x0a00, sample: nftTable, decode: decodeNftTable },
+  { name: "decodeLink() of a vxlan", type: 16, sample: vxlan.payload, decode: decodeLink },
   {
     name: "SetListing",
     type: 0x0607,

@@ -29,12 +29,15 @@ export interface Link {
   readonly up: boolean;
   readonly loopback: boolean;
   readonly mtu: number;
+  /** Of a vxlan that is bound to one: the index of the interface that carries its packets. */
+  readonly underlay?: number;
 }
 
 /** Bytes of ifinfomsg: family, padding, type (16), index (32), flags (32), mask of flags to change (32). */
 const headerLength = 16;
 const attribute = { name: 3, mtu: 4, info: 18 } as const;
-const infoAttribute = { kind: 1 } as const;
+const infoAttribute = { kind: 1, data: 2 } as const;
+const vxlanAttribute = { link: 3 } as const;
 const flag = { up: 0x1, loopback: 0x8 } as const;
 
 /** All interfaces of the network namespace. */
@@ -112,11 +115,11 @@ export function decodeLink(message: NetlinkMessage): Link | undefined {
   const reader = AttributeReader.of(message, headerLength);
   let name = "";
   let mtu = 0;
-  let kind: string | undefined;
+  let info: LinkInfo = { kind: undefined, underlay: undefined };
   while (reader.next()) {
     if (reader.type === attribute.name) name = reader.string();
     else if (reader.type === attribute.mtu) mtu = reader.u32();
-    else if (reader.type === attribute.info) kind = readKind(reader.nested());
+    else if (reader.type === attribute.info) info = readInfo(reader.nested());
   }
   reader.finish("read an interface");
   const { view, start } = message;
@@ -124,19 +127,37 @@ export function decodeLink(message: NetlinkMessage): Link | undefined {
   return {
     index: view.getInt32(start + 4, hostIsLittleEndian),
     name,
-    kind,
+    kind: info.kind,
     up: (flags & flag.up) !== 0,
     loopback: (flags & flag.loopback) !== 0,
     mtu,
+    ...(info.underlay === undefined ? {} : { underlay: info.underlay }),
   };
 }
 
-function readKind(reader: AttributeReader): string | undefined {
-  let kind: string | undefined;
+interface LinkInfo {
+  kind: string | undefined;
+  underlay: number | undefined;
+}
+
+/** The kernel writes the kind before what it means. */
+function readInfo(reader: AttributeReader): LinkInfo {
+  const info: LinkInfo = { kind: undefined, underlay: undefined };
   while (reader.next()) {
-    if (reader.type === infoAttribute.kind) kind = reader.string();
+    if (reader.type === infoAttribute.kind) info.kind = reader.string();
+    else if (reader.type === infoAttribute.data && info.kind === "vxlan") {
+      info.underlay = readVxlan(reader.nested());
+    }
   }
-  return kind;
+  return info;
+}
+
+function readVxlan(reader: AttributeReader): number | undefined {
+  let link: number | undefined;
+  while (reader.next()) {
+    if (reader.type === vxlanAttribute.link) link = reader.u32();
+  }
+  return link;
 }
 
 function linkHeader(fields: { index?: number; flags?: number; change?: number }): Uint8Array {

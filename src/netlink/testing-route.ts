@@ -136,8 +136,13 @@ export function encodeLink(link: Link): { readonly type: number; readonly payloa
   view.setInt32(4, link.index, hostIsLittleEndian);
   view.setUint32(8, (link.up ? 0x1 : 0) | (link.loopback ? 0x8 : 0), hostIsLittleEndian);
   const writer = new AttributeWriter(header).string(3, link.name).u32(4, link.mtu);
-  const { kind } = link;
-  if (kind !== undefined) writer.nested(18, (info) => info.string(1, kind));
+  const { kind, underlay } = link;
+  if (kind !== undefined) {
+    writer.nested(18, (info) => {
+      info.string(1, kind);
+      if (underlay !== undefined) info.nested(2, (data) => data.u32(3, underlay));
+    });
+  }
   return { type: linkMessages.added, payload: writer.finish() };
 }
 
