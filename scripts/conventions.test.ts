@@ -36,6 +36,8 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/version.ts": ["node:fs"],
   "src/config/read-config-file.ts": ["node:fs/promises"],
   "src/inspect/doctor/host-files.ts": ["node:fs"],
+  "src/forwarder/tcp-port.ts": ["node:net"],
+  "src/forwarder/udp-port.ts": ["node:dgram"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],

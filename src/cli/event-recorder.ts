@@ -44,6 +44,18 @@ export class EventRecorder {
     });
   }
 
+  /** A node port of a Service cannot be served on localhost. `service` is `namespace/name`. */
+  localhostPortFailed(service: string, note: string): void {
+    const regarding = subjectOf("Service", service);
+    this.#record({
+      type: "Warning",
+      reason: "FailedToServeLocalhost",
+      action: "Listen",
+      regarding,
+      note,
+    });
+  }
+
   /** Something is wrong with an object; what is wrong with files has no object to be told of. */
   problem({ kind, object, field, message }: Problem): void {
     if (kind === "manifest") {

@@ -92,6 +92,19 @@ describe("familySettings()", () => {
     ).toBe(false);
   });
 
+  test("leaves localhost to the forwarder where there is one", async () => {
+    const { config } = await run([]);
+    const withForwarder = {
+      ...config,
+      sluice: { ...config.sluice, nodePorts: { localhostForwarder: true } },
+    };
+    for (const family of ["IPv4", "IPv6"] as const) {
+      const { planner } = familySettings(withForwarder, "node", node, family);
+      expect(planner).toMatchObject({ localhostNodePorts: false, localhostForwarder: true });
+    }
+    expect((await settingsOf([], "IPv4")).planner.localhostForwarder).toBe(false);
+  });
+
   test("admits NodePorts on the ranges of the family, and with primary on the node's own address", async () => {
     const ranges = ["--nodeport-addresses=192.168.0.0/24,fd00::/64"];
     expect((await settingsOf(ranges, "IPv4")).nodePorts.cidrs).toEqual([cidr("192.168.0.0/24")]);

@@ -52,9 +52,12 @@ export function familySettings(
       masqueradeMark: masqueradeMark(masqueradeBit),
       nodeAddress: isLoopback(address) ? undefined : address,
       allowedExternalAddresses: parseCidrs(config.sluice.externalAddresses.allowedCIDRs),
-      // Only iptables mode can translate packets to 127.0.0.0/8.
+      localhostForwarder: config.sluice.nodePorts.localhostForwarder,
+      // Only iptables mode can translate packets to 127.0.0.0/8. With the forwarder it must not: they are for its sockets.
       localhostNodePorts:
-        config.mode === "iptables" && localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
+        config.mode === "iptables" &&
+        !config.sluice.nodePorts.localhostForwarder &&
+        localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
     },
   };
 }

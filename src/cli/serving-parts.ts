@@ -12,6 +12,7 @@ import { type Family, families } from "../proxier/address.ts";
 import type { ClusterState } from "../proxier/cluster-state.ts";
 import type { ClusterFeed } from "./cluster-feed.ts";
 import type { EventRecorder } from "./event-recorder.ts";
+import { LocalhostPorts, localhostLimit } from "./localhost-ports.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** What all configurations share. */
@@ -30,6 +31,7 @@ export interface ServingParts {
 export interface FamilyParts {
   readonly healthPorts: ServiceHealthServer;
   readonly flows: FlowReconciler;
+  readonly localhost: LocalhostPorts;
 }
 
 /** Makes the parts of both families; nothing is opened yet. */
@@ -39,6 +41,7 @@ export function familyParts(
   log: Logger,
   events: () => EventRecorder,
 ): Readonly<Record<Family, FamilyParts>> {
+  const limit = localhostLimit(telemetry.ownMetrics);
   const make = (family: Family): FamilyParts => ({
     healthPorts: new ServiceHealthServer({
       family,
@@ -50,6 +53,12 @@ export function familyParts(
         events().healthCheckFailed(service, note);
       },
       onError: (error) => log.error("Health check server error", { error: errorField(error) }),
+    }),
+    localhost: new LocalhostPorts(family, {
+      log,
+      metrics: telemetry.ownMetrics,
+      onFailure: (service, note) => events().localhostPortFailed(service, note),
+      limit,
     }),
     flows: new FlowReconciler({
       family,
@@ -66,6 +75,7 @@ export function familyParts(
 export async function closeFamilyParts(parts: Readonly<Record<Family, FamilyParts>>): Promise<void> {
   await Promise.all(
     families.map(async (family) => {
+      parts[family].localhost.close();
       await parts[family].flows.idle();
       await parts[family].healthPorts.close();
     }),

@@ -146,10 +146,13 @@ export class Serving {
     return { family, proxier, started, stopped, hosts, watch: once ? undefined : opened.watch(proxier) };
   }
 
-  #synced({ family, plan, change, totalMs, scope }: SyncOutcome): void {
+  #synced(outcome: SyncOutcome): void {
+    const { family, plan, change, totalMs, scope } = outcome;
     const open = this.#families.find((one) => one.family === family);
     open?.watch?.synced(scope, totalMs);
-    this.#parts.byFamily[family].flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
+    const { flows, localhost } = this.#parts.byFamily[family];
+    localhost.synced(this.config.sluice.nodePorts.localhostForwarder && !this.#parts.once, outcome);
+    flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
     if (this.#unsynced.delete(family) && this.#unsynced.size === 0) {
       this.#hooks.onServesAll();
     }

@@ -130,6 +130,7 @@ const sluice = section<SluiceSection>({
     acceptServices: whenAbsent(bool, true),
     answerPing: bool,
   }),
+  nodePorts: section<SluiceSection["nodePorts"]>({ localhostForwarder: bool }),
   externalAddresses: section<SluiceSection["externalAddresses"]>({ allowedCIDRs: listOf(text) }),
 });
 

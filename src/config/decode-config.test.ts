@@ -107,6 +107,7 @@ test("decodeConfig() defaults an empty file as kube-proxy does", () => {
       affinity: { backend: "auto" },
       iptables: { variant: "auto", auditPeriodMs: 0, layout: "auto" },
       ipvs: { auditPeriodMs: 0, drainTimeoutMs: 900_000, acceptServices: true, answerPing: false },
+      nodePorts: { localhostForwarder: false },
       externalAddresses: { allowedCIDRs: [] },
     },
   });
@@ -162,6 +163,7 @@ sluice:
   affinity: {backend: ipset}
   iptables: {variant: legacy, auditPeriod: 5m, layout: lean}
   ipvs: {auditPeriod: 1m, drainTimeout: 30s, acceptServices: false, answerPing: true}
+  nodePorts: {localhostForwarder: true}
   externalAddresses: {allowedCIDRs: [192.0.2.0/24]}
 `);
   expect(fields).toMatchObject({
@@ -222,6 +224,7 @@ sluice:
       affinity: { backend: "ipset" },
       iptables: { variant: "legacy", auditPeriodMs: 300_000, layout: "lean" },
       ipvs: { auditPeriodMs: 60_000, drainTimeoutMs: 30_000, acceptServices: false, answerPing: true },
+      nodePorts: { localhostForwarder: true },
       externalAddresses: { allowedCIDRs: ["192.0.2.0/24"] },
     },
   });

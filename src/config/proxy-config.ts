@@ -159,6 +159,10 @@ export interface SluiceSection {
     /** Whether Service addresses answer ping. */
     readonly answerPing: boolean;
   };
+  readonly nodePorts: {
+    /** Whether node ports answer on 127.0.0.1 and ::1 through the program itself. */
+    readonly localhostForwarder: boolean;
+  };
   /** External and load-balancer addresses outside these CIDRs are not served; empty allows all. */
   readonly externalAddresses: { readonly allowedCIDRs: readonly string[] };
 }

@@ -57,6 +57,15 @@ describe("serviceRules()", () => {
     expect(rules[ext]).toHaveLength(4);
   });
 
+  test("refuses no packets to loopback node ports where a forwarder serves these", () => {
+    const refusals = (settings: Partial<PlannerSettings>): readonly string[] =>
+      (rulesOf(planned(fields, [], settings), "lean")["filter KUBE-EXTERNAL-SERVICES"] ?? []).filter((rule) =>
+        rule.includes("LOCAL"),
+      );
+    expect(refusals({})).toEqual([expect.not.stringContaining("127.0.0.0/8")]);
+    expect(refusals({ localhostForwarder: true })).toEqual([expect.stringMatching(/ ! -d 127\.0\.0\.0\/8 /)]);
+  });
+
   test("has no rules for pods where nothing tells them", () => {
     const rules = rulesOf(planned(fields, both, { detector: undefined }), "lean");
     expect(rules[svc]).toHaveLength(2);

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Address, addressBytes } from "../proxier/address.ts";
+import { type Address, addressBytes, type Family } from "../proxier/address.ts";
 import type { Protocol } from "../proxier/objects.ts";
 import {
   defaultVerdict,
@@ -61,6 +61,8 @@ export function addressKey(address: Address): string {
 export function portKey(protocol: Protocol, port: number): string {
   return `p${transportOf({ protocol })[0]}${port.toString(16).padStart(4, "0")}`;
 }
+
+const loopbackNetwork: Readonly<Record<Family, string>> = { IPv4: "127.0.0.0/8", IPv6: "::1/128" };
 
 const poolPrefix = { cluster: "KUBE-SVC-", local: "KUBE-SVL-" } as const;
 
@@ -244,8 +246,7 @@ class PortRules {
 
   #entry(dispatch: DispatchName, frontend: Frontend, words: string, target: Target): ServiceEntry {
     const matches = this.#arrival(frontend, words);
-    const local =
-      dispatch === "no-external" && frontend.kind === "NodePort" ? [destinationType("LOCAL")] : [];
+    const local = dispatch === "no-external" && frontend.kind === "NodePort" ? this.#localDestination() : [];
     const [text, ...rest] = matches;
     return {
       dispatch,
@@ -256,6 +257,12 @@ class PortRules {
         target,
       },
     };
+  }
+
+  #localDestination(): readonly Match[] {
+    const { family, localhostForwarder } = this.#node;
+    const type = destinationType("LOCAL");
+    return localhostForwarder === true ? [not(destination(loopbackNetwork[family])), type] : [type];
   }
 
   /** Matches of a packet that arrives at a frontend: destination if it has one, comment, protocol and port. */

@@ -43,6 +43,19 @@ describe("fixedChains()", () => {
     await expect(`${lines(node(family, byAddress(family))).join("\n")}\n`).toMatchFileSnapshot(file);
   });
 
+  test.each([
+    ["IPv4", "! -d 127.0.0.0/8 "],
+    ["IPv6", "! -d ::1/128 "],
+  ] as const)(
+    "refuses no %s packets to loopback node ports where a forwarder serves these",
+    (family, except) => {
+      const jump = (plan: NodePlan): readonly string[] =>
+        lines(plan).filter((line) => line.endsWith(" -j KUBE-SLUICE-PORT"));
+      expect(jump(node(family)).join()).not.toContain(except);
+      expect(jump({ ...node(family), localhostForwarder: true }).join()).toContain(except);
+    },
+  );
+
   test("puts each chain behind those that it jumps to, and leads to all of them", () => {
     const chains = fixedChains(node("IPv4", byAddress("IPv4")), ruleSettings);
     const seen = new Set<string>();

@@ -23,6 +23,7 @@ import {
   bpf,
   comment,
   ctstate,
+  destination,
   destinationType,
   inSet,
   mark,
@@ -211,8 +212,14 @@ class FixedRules {
         : []),
       // Everything else that listens on this node would be reachable through a Service's address.
       this.#onSet("boundAddress", ["dst"], reject(this.#node.family), { last: [newConnection] }),
-      { matches: [destinationType("LOCAL")], target: jump(chains.port) },
+      { matches: this.#nodePortDestination(), target: jump(chains.port) },
     ];
+  }
+
+  #nodePortDestination(): readonly Match[] {
+    const { family, localhostForwarder } = this.#node;
+    const type = destinationType("LOCAL");
+    return localhostForwarder === true ? [not(destination(loopback[family])), type] : [type];
   }
 
   #unmarkRules(): readonly Rule[] {

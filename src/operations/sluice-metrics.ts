@@ -97,6 +97,17 @@ export class SluiceMetrics {
     ["resource"],
   );
 
+  /** Of the forwarder of node ports on localhost. */
+  readonly localhostConnections: Gauge<never> = gauge(
+    "kube_sluice_localhost_connections",
+    "TCP connections and UDP clients that the localhost forwarder serves now",
+  );
+  readonly localhostFailures: Counter<"protocol"> = counter(
+    "kube_sluice_localhost_port_failures_total",
+    "Node ports that could not be opened on localhost",
+    ["protocol"],
+  );
+
   /** All of them. */
   readonly registry: Registry;
 

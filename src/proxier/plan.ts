@@ -121,6 +121,8 @@ export interface NodePlan {
   readonly nodePorts: NodePortAddresses;
   /** Whether NodePorts answer on 127.0.0.0/8, which needs the protecting drop rule. */
   readonly localhostNodePorts: boolean;
+  /** Whether a program of ours serves NodePorts on loopback addresses: packets to them are not for rules to refuse. */
+  readonly localhostForwarder?: boolean;
 }
 
 /** Everything. `services` holds only Services that have at least one port in this family. */

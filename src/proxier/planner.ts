@@ -36,6 +36,7 @@ export interface PlannerSettings extends ServiceSettings {
   /** The packet mark that asks for masquerade: a single bit. */
   readonly masqueradeMark: number;
   readonly localhostNodePorts: boolean;
+  readonly localhostForwarder?: boolean;
   /** Networks that external and load-balancer addresses must lie in; empty allows all. */
   readonly allowedExternalAddresses: readonly Cidr[];
 }
@@ -70,6 +71,7 @@ export class FamilyPlanner {
       masqueradeMark: settings.masqueradeMark,
       nodePorts: { kind: "all", loopback: settings.localhostNodePorts },
       localhostNodePorts: settings.localhostNodePorts,
+      ...(settings.localhostForwarder === true ? { localhostForwarder: true } : {}),
     };
   }
 
