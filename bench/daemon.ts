@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
 import type { BenchMode } from "./options.ts";
-import { type SyncLine, syncLine } from "./sync-line.ts";
+import { auditLine, type SyncLine, syncLine } from "./sync-line.ts";
 
 const launcher = fileURLToPath(new URL("../bin/kube-sluice", import.meta.url));
 
@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly nodeName: string;
   /** Where the pods are. */
   readonly podCIDR: string;
+  /** How often ipvs mode reads everything back; hardly ever unless told. */
+  readonly auditPeriod?: string;
   /** A folder for its files. */
   readonly folder: string;
 }
@@ -33,6 +35,8 @@ export interface DaemonOptions {
 export class Daemon {
   /** The IPv4 syncs so far. */
   readonly syncs: SyncLine[] = [];
+  /** How long ipvs mode took to read everything back, each time, in milliseconds. */
+  readonly audits: number[] = [];
   readonly startedAt: number;
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
@@ -103,11 +107,20 @@ export class Daemon {
     this.#log.splice(0, this.#log.length - 100);
     const syncs = lines.flatMap((line) => syncLine(line, now) ?? []);
     this.syncs.push(...syncs.filter(({ family }) => family === "IPv4"));
+    this.audits.push(...lines.flatMap((line) => auditLine(line) ?? []));
     this.#look();
   }
 }
 
-function argumentsOf({ mode, variant, api, nodeName, podCIDR, folder }: DaemonOptions): readonly string[] {
+function argumentsOf({
+  mode,
+  variant,
+  api,
+  nodeName,
+  podCIDR,
+  auditPeriod = "24h",
+  folder,
+}: DaemonOptions): readonly string[] {
   const kubeconfig = `${folder}/kubeconfig`;
   const config = `${folder}/config.json`;
   writeFileSync(
@@ -135,7 +148,7 @@ function argumentsOf({ mode, variant, api, nodeName, podCIDR, folder }: DaemonOp
       ipvs: { minSyncPeriod: "1ms" },
       // The size of the conntrack table is the whole machine's.
       conntrack: { maxPerCore: 0 },
-      sluice: { iptables: { variant } },
+      sluice: { iptables: { variant }, ipvs: { auditPeriod } },
     }),
   );
   return [`--config=${config}`, `--hostname-override=${nodeName}`, "--logging-format=json", "-v=2"];

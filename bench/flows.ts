@@ -90,7 +90,7 @@ function staleChange(): StaleFlows {
     cluster.put(endpoint(name, []));
   }
   const taken = cluster.planner.take();
-  return new StaleFlows("IPv4", []).add(cluster.planner.plan, taken);
+  return new StaleFlows("IPv4", () => []).add(cluster.planner.plan, taken);
 }
 
 function endpoint(name: string, addresses: readonly string[]): ReturnType<typeof slice> {

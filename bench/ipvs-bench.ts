@@ -7,7 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { startApiServer } from "../e2e/apiserver/server.ts";
-import { measureIpvsChanges } from "./ipvs-changes.ts";
+import { measureAudits, measureIpvsChanges } from "./ipvs-changes.ts";
 import { measureIpvsCold } from "./ipvs-cold.ts";
 import { measureAfterChanges, measureIdle, printMemory } from "./memory.ts";
 import { NodeContext, type NodeTask } from "./node-context.ts";
@@ -39,5 +39,8 @@ async function measure(context: NodeContext): Promise<void> {
   await daemon.stop();
   if (asked("restart")) {
     await measureRestart(context);
+  }
+  if (asked("audit")) {
+    await measureAudits(context);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Change latency in ipvs mode: from a write to the API until the daemon has the kernel's confirmation, beside the same two
- * requests sent by hand in one datagram: one endpoint comes, another one gets weight 0.
+ * Changes in ipvs mode: the daemon's sync, and the time from a write to the API until its line in the log, beside the same
+ * two requests sent by hand in one datagram: one endpoint comes, another one gets weight 0.
  *
  * By hand a half is done before the daemon's turn and a half after it. What is done by hand is taken back, each time as a
  * change of its own.
@@ -22,6 +22,8 @@ import { against, median, summarize } from "./figure.ts";
 import type { NodeContext } from "./node-context.ts";
 import { cpuMs } from "./process-usage.ts";
 
+const auditCount = 3;
+
 /** Time between two changes. */
 const pauseMs = 20;
 
@@ -29,8 +31,66 @@ const pauseMs = 20;
 export async function measureIpvsChanges(context: NodeContext, daemon: Daemon): Promise<void> {
   const { changes } = context.task;
   using client = openIpvs();
-  const before = await bareChanges(client, changes / 2);
+  const before = await bareChanges(client, changes / 4);
   const cpuBefore = cpuMs(daemon.pid).own;
+  const { latencies, syncs, requests } = await daemonChanges(context, daemon, changes);
+  const cpu = cpuMs(daemon.pid).own - cpuBefore;
+  const bare = summarize([...before, ...(await bareChanges(client, changes / 4))]);
+  const sync = summarize(syncs);
+  context.print({
+    figure: "change-sync",
+    ...sync,
+    unit: "ms",
+    ...against(bare.value, sync.value),
+    command: "the same requests in one datagram",
+    detail: { bareP99: bare.p99, bareN: bare.n },
+  });
+  const summary = summarize(latencies);
+  context.print({ figure: "change-latency", ...summary, unit: "ms", ...against(bare.value, summary.value) });
+  context.print({ figure: "requests-per-change", value: median(requests), unit: "requests", n: changes });
+  context.print({ figure: "cpu-per-change", value: cpu / changes, unit: "ms", n: changes });
+}
+
+/** Audits in a daemon that does hardly anything else, and changes meanwhile. Ends the daemon. */
+export async function measureAudits(context: NodeContext): Promise<void> {
+  const daemon = context.startDaemon({ auditPeriod: "1ms" });
+  await daemon.ready();
+  await audited(daemon, 1);
+  const cpuBefore = cpuMs(daemon.pid).own;
+  const from = daemon.audits.length;
+  await audited(daemon, auditCount);
+  const audits = daemon.audits.slice(from);
+  const cpu = (cpuMs(daemon.pid).own - cpuBefore) / audits.length;
+  context.print({
+    figure: "audit",
+    value: median(audits),
+    unit: "ms",
+    n: audits.length,
+    detail: { cpuMs: cpu },
+  });
+  const { latencies, syncs } = await daemonChanges(context, daemon, context.task.changes);
+  context.print({ figure: "change-sync-in-audit", ...summarize(syncs), unit: "ms" });
+  context.print({ figure: "change-latency-in-audit", ...summarize(latencies), unit: "ms" });
+  await daemon.stop();
+}
+
+/** Waits for so many more audits. */
+async function audited(daemon: Daemon, count: number): Promise<void> {
+  const wanted = daemon.audits.length + count;
+  while (daemon.audits.length < wanted) {
+    await wait(pauseMs);
+  }
+}
+
+interface ChangeTimes {
+  /** From just before the API write until the line of the log that says so has arrived here. */
+  readonly latencies: readonly number[];
+  /** The sync alone, by the daemon's own clock. */
+  readonly syncs: readonly number[];
+  readonly requests: readonly number[];
+}
+
+async function daemonChanges(context: NodeContext, daemon: Daemon, changes: number): Promise<ChangeTimes> {
   const latencies: number[] = [];
   const syncs: number[] = [];
   const requests: number[] = [];
@@ -45,21 +105,7 @@ export async function measureIpvsChanges(context: NodeContext, daemon: Daemon): 
     syncs.push(line.elapsedMs);
     requests.push(line.written + line.removed);
   }
-  const cpu = cpuMs(daemon.pid).own - cpuBefore;
-  const bare = summarize([...before, ...(await bareChanges(client, changes / 2))]);
-  const summary = summarize(latencies);
-  context.print({
-    figure: "change-latency",
-    ...summary,
-    unit: "ms",
-    ...against(bare.value, summary.value),
-    command: "the same requests in one datagram",
-    detail: { bareP99: bare.p99, bareN: bare.n },
-  });
-  const sync = summarize(syncs);
-  context.print({ figure: "change-sync", ...sync, unit: "ms", ...against(bare.value, sync.value) });
-  context.print({ figure: "requests-per-change", value: median(requests), unit: "requests", n: changes });
-  context.print({ figure: "cpu-per-change", value: cpu / changes, unit: "ms", n: changes });
+  return { latencies, syncs, requests };
 }
 
 /** Replaces an endpoint and takes that back, on virtual servers all over the table. @returns the time of each change */

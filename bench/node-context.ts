@@ -7,7 +7,7 @@
 import { type Scale, scaleObjects, scaleSlice } from "../e2e/apiserver/load/scale-objects.ts";
 import type { ApiServer } from "../e2e/apiserver/server.ts";
 import type { Variant } from "../e2e/harness/iptables-variant.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { type Figure, printFigure } from "./figure.ts";
 import type { BenchMode, BenchOptions, Topic } from "./options.ts";
 
@@ -56,9 +56,9 @@ export class NodeContext {
     this.#api.store.load(scaleObjects(this.#scale));
   }
 
-  startDaemon(): Daemon {
+  startDaemon(more: Pick<DaemonOptions, "auditPeriod"> = {}): Daemon {
     const { mode, variant, folder } = this.task;
-    return new Daemon({ mode, variant, folder, api: this.#api.url, nodeName, podCIDR });
+    return new Daemon({ ...more, mode, variant, folder, api: this.#api.url, nodeName, podCIDR });
   }
 
   /** Makes ready another change: the first endpoint of a slice gets an address that none had before. */

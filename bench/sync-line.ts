@@ -1,5 +1,5 @@
 /**
- * The line that the daemon logs after each sync, read back.
+ * The lines that the daemon logs after each sync and after each audit, read back.
  *
  * Pure.
  *
@@ -39,6 +39,15 @@ export function syncLine(line: string, at: number): SyncLine | undefined {
     removed: Number(fields.removed),
     bytes: Number(fields.bytes),
   };
+}
+
+/** How long an audit of IPv4 took, in milliseconds, by its line of the log. Undefined for any other line. */
+export function auditLine(line: string): number | undefined {
+  if (!line.includes("Compared the kernel with what is known of it")) {
+    return undefined;
+  }
+  const fields = JSON.parse(line);
+  return fields.ipFamily === "IPv4" ? milliseconds(fields.elapsed) : undefined;
 }
 
 function milliseconds(text: unknown): number {

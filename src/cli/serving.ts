@@ -152,7 +152,7 @@ export class Serving {
     open?.watch?.synced(scope, totalMs);
     const { flows, localhost } = this.#parts.byFamily[family];
     localhost.synced(this.config.sluice.nodePorts.localhostForwarder && !this.#parts.once, outcome);
-    flows.reconcile(new StaleFlows(family, localAddresses()).add(plan, change));
+    flows.reconcile(new StaleFlows(family, localAddresses).add(plan, change));
     if (this.#unsynced.delete(family) && this.#unsynced.size === 0) {
       this.#hooks.onServesAll();
     }

@@ -37,7 +37,7 @@ function moveTo(last: number): StaleFlows {
     }),
   );
   const change = cluster.planner.take();
-  return new StaleFlows("IPv4", []).add(cluster.planner.plan, change);
+  return new StaleFlows("IPv4", () => []).add(cluster.planner.plan, change);
 }
 
 /** A reconciler and what it does. */
@@ -110,7 +110,7 @@ describe("FlowReconciler.reconcile()", () => {
 
   test("does not ask the kernel when no frontend is under suspicion", async () => {
     const bench = new Bench(flowTo(1, 1001));
-    bench.reconciler.reconcile(new StaleFlows("IPv4", []));
+    bench.reconciler.reconcile(new StaleFlows("IPv4", () => []));
     await bench.reconciler.idle();
     expect(bench).toMatchObject({ opened: 0, reports: [] });
   });
@@ -150,7 +150,7 @@ describe("FlowReconciler.reconcile()", () => {
     expect(bench.failures).toHaveLength(1);
     expect(bench.reports).toEqual([]);
     bench.interfere = () => undefined;
-    bench.reconciler.reconcile(new StaleFlows("IPv4", []));
+    bench.reconciler.reconcile(new StaleFlows("IPv4", () => []));
     await bench.reconciler.idle();
     expect(bench.clientPorts).toEqual([1002]);
     expect(bench.reports).toMatchObject([{ deleted: 1 }]);

@@ -43,15 +43,15 @@ interface Wanted {
 /** The frontends of one change. */
 export class StaleFlows {
   readonly #family: Family;
-  readonly #isLocal: (address: string) => boolean;
+  readonly #localAddresses: () => readonly Address[];
+  #local: ReadonlySet<string> | undefined;
   readonly #byAddress = new Map<number, Map<string, Wanted>>();
   readonly #byNodePort = new Map<number, Wanted>();
 
-  /** @param localAddresses addresses of this node */
-  constructor(family: Family, localAddresses: readonly Address[]) {
+  /** @param localAddresses gives the addresses of this node; asked once, and only when a flow goes to a node port's number */
+  constructor(family: Family, localAddresses: () => readonly Address[]) {
     this.#family = family;
-    const local = new Set(localAddresses.map(addressId));
-    this.#isLocal = (id) => local.has(id);
+    this.#localAddresses = localAddresses;
   }
 
   /** Whether no frontend is under suspicion. */
@@ -143,6 +143,11 @@ export class StaleFlows {
       addresses.set(addressId(address), wanted);
       this.#byAddress.set(number, addresses);
     }
+  }
+
+  #isLocal(id: string): boolean {
+    this.#local ??= new Set(this.#localAddresses().map(addressId));
+    return this.#local.has(id);
   }
 
   #id(flow: TrackedFlow, address: "originalDestination" | "replySource"): string {
