@@ -260,7 +260,8 @@ const tests = {
     const setup = "-s sh -p 10800 -b sh-fallback";
     expect(lines.toSorted()).toEqual(
       [
-        `-A -f ${mark} ${setup}`,
+        // By mark there is no persistence: the kernel would not translate the port.
+        `-A -f ${mark} -s sh -b sh-fallback`,
         `-a -f ${mark} -r ${here.ip}:8080 -m -w 1`,
         `-a -f ${mark} -r ${there.ip}:8080 -m -w 3`,
         `-A -t ${vip}:80 ${setup}`,

@@ -97,6 +97,52 @@ const tests = {
       expect(await connect(node, "203.0.113.1")).toBe(`pod2-1 from ${node.ip}`);
     },
 
+  "a client of a Service with affinity gets the same endpoint by all addresses of the Service": async () => {
+    const { served, node, client, here2, here, there } = stage;
+    for (const number of [1, 2, 3, 4, 5]) {
+      const to = 30_080 + number;
+      const sticky = service({
+        name: `sticky-${number}`,
+        clusterIP: `10.96.0.${20 + number}`,
+        type: "LoadBalancer",
+        sessionAffinity: "ClientIP",
+        ports: [port({ nodePort: to })],
+        loadBalancerIngress: [{ ip: `203.0.113.${number}`, ipMode: "" }],
+      });
+      const endpoints = sliceOf([here, there], { name: `s-${number}`, serviceName: `sticky-${number}` });
+      await served.put(sticky, endpoints);
+      for (const host of [client, here2]) {
+        const names = [
+          ...(await servers(host, 2, `10.96.0.${20 + number}`)),
+          ...(await servers(host, 2, node.ip, to)),
+          ...(await servers(host, 2, `203.0.113.${number}`)),
+        ];
+        expect([...new Set(names)]).toEqual([expect.stringMatching(/^pod[12]-1$/)]);
+      }
+    }
+  },
+
+  "with affinity and the Local policy, pods and the node reach all endpoints, each sender its own":
+    async () => {
+      const { served, node, client, here2, here, there } = stage;
+      const fields = {
+        type: "NodePort",
+        externalTrafficPolicy: "Local",
+        sessionAffinity: "ClientIP",
+        ports: [port({ nodePort: 30_080 })],
+      };
+      await served.put(service(fields), sliceOf([here, there]));
+      for (const host of [here2, node]) {
+        const names = await servers(host, 4, node.ip, 30_080);
+        expect([...new Set(names)]).toEqual([expect.stringMatching(/^pod[12]-1$/)]);
+      }
+      expect(new Set(await servers(client, 4, node.ip, 30_080))).toEqual(new Set(["pod1-1"]));
+      await served.put(sliceOf([there]));
+      for (const host of [here2, node]) {
+        expect(await connect(host, node.ip, 30_080)).toMatch(/^pod2-1 from /);
+      }
+    },
+
   "source ranges hold for clients, pods and the node": async () => {
     const { served, node, client, here, here2 } = stage;
     const fields = (...loadBalancerSourceRanges: readonly string[]) => ({

@@ -7,7 +7,7 @@
  * what goes, goes the other way round, and only behind everything that comes.
  *
  * Real servers that are no longer wanted drain where that makes sense: they get weight 0 and go when their connections
- * have ended, or at a deadline. A virtual server that is no longer wanted stays as long as one of them does.
+ * have ended, or at a deadline. One of datagrams stays for as long as its endpoint serves. A virtual server that is no longer wanted stays as long as one of them does.
  *
  * @module
  */
@@ -98,7 +98,7 @@ export class Difference {
       const there = known.servers.get(server.name);
       if (there !== undefined) {
         const wanted = new Set(server.realServers.map(({ target }) => target));
-        yield* this.#retire(owner, server.name, there, (target) => !wanted.has(target));
+        yield* this.#retire(owner, server.name, there, (target) => !wanted.has(target), server.serving);
       }
     }
   }
@@ -207,6 +207,7 @@ export class Difference {
     name: string,
     there: KnownServer,
     isMeant: (target: string) => boolean,
+    serving?: ReadonlySet<string>,
   ): Iterable<Operation> {
     const { operations, drains, drainMs, now } = this.#parts;
     const reference = { name, server: there.server };
@@ -214,12 +215,15 @@ export class Difference {
       if (!isMeant(target)) {
         continue;
       }
-      if (!this.#canDrain(there)) {
+      const serves = serving?.has(target) === true && this.#drainsByWeight(there);
+      if (!(serves || this.#canDrain(there))) {
         drains.delete(name, target);
         yield operations.deleteReal(owner, reference, target);
         continue;
       }
-      drains.add(name, target, now + drainMs);
+      if (!serves) {
+        drains.add(name, target, now + drainMs);
+      }
       if (weight !== 0) {
         yield operations.weighReal(owner, reference, target, 0);
       }
@@ -227,8 +231,12 @@ export class Difference {
   }
 
   /** Datagrams have no end that could be waited for. */
-  #canDrain({ server, protocol }: KnownServer): boolean {
-    return this.#parts.drainMs > 0 && protocol !== "UDP" && !ignoresWeights(server.scheduler);
+  #canDrain(there: KnownServer): boolean {
+    return there.protocol !== "UDP" && this.#drainsByWeight(there);
+  }
+
+  #drainsByWeight({ server }: KnownServer): boolean {
+    return this.#parts.drainMs > 0 && !ignoresWeights(server.scheduler);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { EndpointSliceObject } from "../proxier/objects.ts";
-import { port, service, slice } from "../proxier/testing.ts";
+import { endpoint, port, service, slice } from "../proxier/testing.ts";
 import type { FakeClientConnection } from "./netlink/testing.ts";
 import { FakeNode } from "./testing.ts";
 
@@ -88,6 +88,25 @@ describe("an endpoint that goes", () => {
     await start("10.244.1.1", "10.244.1.2");
     await put(slice(["10.244.1.2"]));
     expect(await node.host.servers()).toBe("TCP 10.96.0.10:80 dh\n  -> 10.244.1.2:8080 1\n");
+  });
+
+  test("of datagrams keeps those that it has for as long as it serves", async () => {
+    const dns = service({ ports: [port({ protocol: "UDP" })] });
+    const endpoints = (...some: Parameters<typeof slice>[0]) =>
+      slice(some, { ports: [{ name: "http", protocol: "UDP", port: 8080 }] });
+    const leaving = endpoint("10.244.1.1", { ready: false, serving: true, terminating: true });
+    node.cluster.put(dns, endpoints("10.244.1.1", "10.244.1.2"));
+    await node.sync();
+    await put(endpoints(leaving, "10.244.1.2"));
+    const list = "UDP 10.96.0.10:80 rr\n  -> 10.244.1.1:8080 0\n  -> 10.244.1.2:8080 1\n";
+    expect(await node.host.servers()).toBe(list);
+    await node.clock.advance(2 * drainMs);
+    expect(await node.backend.drain()).toBe(false);
+    expect(await node.sync("everything")).toMatchObject({ written: 0, removed: 0 });
+    expect(await node.backend.audit()).toBe(false);
+    expect(await node.host.servers()).toBe(list);
+    await put(endpoints("10.244.1.2"));
+    expect(await node.host.servers()).toBe("UDP 10.96.0.10:80 rr\n  -> 10.244.1.2:8080 1\n");
   });
 
   test("is removed at once when no time is given", async () => {

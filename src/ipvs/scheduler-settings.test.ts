@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { type SchedulerChoice, schedulers } from "../proxier/load-balancing.ts";
 import { schedulerNames } from "./netlink/virtual-server.ts";
-import { ignoresWeights, schedulerSettings } from "./scheduler-settings.ts";
+import { ignoresWeights, markedSettings, schedulerSettings } from "./scheduler-settings.ts";
 
 test("the plan's schedulers are those of IPVS", () => {
   expect(schedulers).toEqual(schedulerNames);
@@ -38,12 +38,43 @@ describe("schedulerSettings()", () => {
     expect(read({ name: "twos" })).toEqual({ scheduler: "rr" });
   });
 
-  test("turns ClientIP affinity into persistence", () => {
-    const affinity = { kind: "ClientIP", timeoutSeconds: 60 } as const;
-    expect(schedulerSettings({ affinity }, { defaultScheduler: "rr", isLacking: () => false })).toEqual({
-      scheduler: "rr",
-      persistence: { timeoutSeconds: 60 },
-    });
+  const affinity = { kind: "ClientIP", timeoutSeconds: 60 } as const;
+  const persistence = { timeoutSeconds: 60 };
+  const schedulerFlags = ["flag-1"];
+
+  const readSticky = (
+    settings: typeof schedulerSettings,
+    scheduler: SchedulerChoice | undefined,
+    defaultScheduler = "rr",
+    lacking: readonly string[] = [],
+  ): unknown =>
+    settings(
+      { affinity, ...(scheduler === undefined ? {} : { scheduler }) },
+      { defaultScheduler, isLacking: (name) => lacking.includes(name) },
+    );
+
+  test("turns ClientIP affinity into persistence that begins with a hash of the client's address", () => {
+    const read = readSticky.bind(undefined, schedulerSettings);
+    expect(read(undefined)).toEqual({ scheduler: "mh", schedulerFlags, persistence });
+    expect(read(undefined, "rr", ["mh"])).toEqual({ scheduler: "rr", persistence });
+    expect(read(undefined, "lc")).toEqual({ scheduler: "lc", persistence });
+    expect(read({ name: "rr" })).toEqual({ scheduler: "rr", persistence });
+    expect(read({ name: "mh" })).toEqual({ scheduler: "mh", schedulerFlags, persistence });
+  });
+
+  test("never makes a virtual server by firewall mark persistent", () => {
+    const read = readSticky.bind(undefined, markedSettings);
+    expect(read(undefined)).toEqual({ scheduler: "mh", schedulerFlags });
+    expect(read(undefined, "rr", ["mh"])).toEqual({ scheduler: "sh", schedulerFlags });
+    expect(read(undefined, "rr", ["mh", "sh"])).toEqual({ scheduler: "rr" });
+    expect(read({ name: "lc" })).toEqual({ scheduler: "mh", schedulerFlags });
+    expect(read({ name: "sh", hashPort: true })).toEqual({ scheduler: "sh", schedulerFlags });
+    expect(
+      markedSettings(
+        { affinity: undefined, scheduler: { name: "mh" } },
+        { defaultScheduler: "rr", isLacking: () => false },
+      ),
+    ).toEqual({ scheduler: "mh", schedulerFlags: ["flag-1", "flag-2"] });
   });
 });
 

@@ -24,23 +24,60 @@ export function ignoresWeights(scheduler: string): boolean {
   return scheduler === "dh";
 }
 
-/** Scheduler, flags and persistence of a Service port's virtual servers. */
-export function schedulerSettings(
-  port: Pick<ServicePortPlan, "scheduler" | "affinity">,
-  cluster: {
-    readonly defaultScheduler: string;
-    /** Whether the kernel is known not to have a scheduler. */
-    readonly isLacking: (scheduler: string) => boolean;
-  },
-): VirtualServerSettings {
-  const wanted = port.scheduler?.name ?? cluster.defaultScheduler;
-  const scheduler = cluster.isLacking(wanted) ? cluster.defaultScheduler : wanted;
-  const flags = schedulerFlags(scheduler, port.scheduler?.hashPort);
+/** What is known of the cluster and of the kernel. */
+export interface SchedulerContext {
+  readonly defaultScheduler: string;
+  /** Whether the kernel is known not to have a scheduler. */
+  readonly isLacking: (scheduler: string) => boolean;
+}
+
+type SchedulerWishes = Pick<ServicePortPlan, "scheduler" | "affinity">;
+
+/**
+ * Scheduler, flags and persistence of a Service port's virtual servers.
+ *
+ * IPVS remembers clients for each virtual server apart, and each address of a Service port has one. So where a client is to
+ * stay, and nobody has asked for a certain scheduler, its first endpoint is found by its address alone (Maglev): whichever
+ * of the Service's addresses it uses, it is the same one.
+ */
+export function schedulerSettings(port: SchedulerWishes, cluster: SchedulerContext): VirtualServerSettings {
+  if (port.affinity === undefined) {
+    return plainSettings(port.scheduler?.name, port.scheduler?.hashPort, cluster);
+  }
+  const spreads = port.scheduler?.name === undefined && cluster.defaultScheduler === "rr";
+  const scheduler = spreads ? "mh" : port.scheduler?.name;
   return {
-    scheduler,
-    ...(flags.length === 0 ? {} : { schedulerFlags: flags }),
-    ...(port.affinity === undefined ? {} : { persistence: { timeoutSeconds: port.affinity.timeoutSeconds } }),
+    ...plainSettings(scheduler, port.scheduler?.hashPort ?? false, cluster),
+    persistence: { timeoutSeconds: port.affinity.timeoutSeconds },
   };
+}
+
+/**
+ * The same for its virtual server by firewall mark. There persistence is of no use: the kernel then sends connections to
+ * the port that the client has asked for, not to the real server's (`ip_vs_sched_persist`, whose service has no port). A
+ * client stays by the hash of its address.
+ */
+export function markedSettings(port: SchedulerWishes, cluster: SchedulerContext): VirtualServerSettings {
+  const asked = port.scheduler?.name ?? cluster.defaultScheduler;
+  if (port.affinity === undefined || Object.hasOwn(hashing, asked)) {
+    return plainSettings(
+      port.scheduler?.name,
+      port.affinity === undefined ? port.scheduler?.hashPort : false,
+      cluster,
+    );
+  }
+  return plainSettings(cluster.isLacking("mh") ? "sh" : "mh", false, cluster);
+}
+
+function plainSettings(
+  asked: string | undefined,
+  hashPort: boolean | undefined,
+  { defaultScheduler, isLacking }: SchedulerContext,
+): VirtualServerSettings {
+  const wanted = asked ?? defaultScheduler;
+  const scheduler = isLacking(wanted) ? defaultScheduler : wanted;
+  const flags = schedulerFlags(scheduler, hashPort);
+  return { scheduler, ...(flags.length === 0 ? {} : { schedulerFlags: flags }) };
 }
 
 function schedulerFlags(scheduler: string, hashPort: boolean | undefined): readonly SchedulerFlag[] {

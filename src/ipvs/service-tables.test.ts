@@ -275,19 +275,18 @@ describe("serviceTables() of real servers", () => {
     ]);
   });
 
-  test("has scheduler and persistence on every virtual server", () => {
+  test("has the scheduler on every virtual server, and persistence on those of addresses", () => {
     const fields = {
       ...loadBalancer,
       externalTrafficPolicy: "Local",
       sessionAffinity: "ClientIP",
       annotations: { "sluice.io/ipvs-scheduler": "sh" },
     };
-    for (const { server } of tables({ service: fields, slices: both }).servers) {
-      expect(server).toMatchObject({
-        scheduler: "sh",
-        schedulerFlags: ["flag-1"],
-        persistence: { timeoutSeconds: 10_800 },
-      });
+    const { servers } = tables({ service: fields, slices: both });
+    expect(servers.some(({ server }) => "firewallMark" in server)).toBe(true);
+    for (const { server } of servers) {
+      expect(server).toMatchObject({ scheduler: "sh", schedulerFlags: ["flag-1"] });
+      expect(server.persistence).toEqual("firewallMark" in server ? undefined : { timeoutSeconds: 10_800 });
     }
   });
 });

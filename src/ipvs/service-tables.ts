@@ -30,7 +30,7 @@ import {
   type VirtualServer,
   virtualServerName,
 } from "./netlink/virtual-server.ts";
-import { schedulerSettings } from "./scheduler-settings.ts";
+import { markedSettings, schedulerSettings } from "./scheduler-settings.ts";
 import type { SetRole } from "./sets.ts";
 
 /** A real server as it is wanted. */
@@ -50,6 +50,11 @@ export interface WantedServer {
   readonly protocol: Protocol;
   /** In the order in which they are added. */
   readonly realServers: readonly WantedRealServer[];
+  /**
+   * Of a server of datagrams: endpoints that serve, chosen or not. Datagrams have no end that could be waited for, so a
+   * real server that is no longer chosen stays, with weight 0, for as long as it is one of these.
+   */
+  readonly serving?: ReadonlySet<string>;
   /** Addresses on kube-ipvs0 without which its connections would end. */
   readonly addresses: readonly Address[];
   /** Of two that want the same address and port the lower rank has it: an address's own frontend before a node port. */
@@ -219,8 +224,13 @@ class PortTables {
       const key = { protocol, address, port };
       const server: VirtualServer = { ...key, ...this.#settings };
       const name = virtualServerName(key);
-      this.#tables.servers.push({ name, server, protocol, realServers, addresses, rank });
+      this.#tables.servers.push({ name, server, ...this.#common(), realServers, addresses, rank });
     }
+  }
+
+  #common(): Pick<WantedServer, "protocol" | "serving"> {
+    const { protocol, serving } = this.#port;
+    return protocol === "UDP" ? { protocol, serving: new Set(serving) } : { protocol };
   }
 
   /** Entries by which packets are let in, and masqueraded or not. */
@@ -309,8 +319,8 @@ class PortTables {
     this.#tables.marked.push(name);
     this.#tables.servers.push({
       name: virtualServerName(key),
-      server: { ...key, ...this.#settings },
-      protocol: this.#port.protocol,
+      server: { ...key, ...markedSettings(this.#port, this.#context) },
+      ...this.#common(),
       realServers: this.#realServers(pool),
       addresses: places.map(({ address }) => address).filter((address) => bound.has(address)),
       rank: 0,
