@@ -3,8 +3,9 @@
  *
  * Names are kube-proxy's where the chain is the same thing, so that operators' knowledge carries over and a node can
  * be taken over in place. Chains that kube-proxy does not have (branches of a dispatch tree, parts of a long endpoint
- * list) carry one of the prefixes that kube-proxy sweeps as stale: after a return to kube-proxy nothing of ours is left
- * that could keep its own chains from being deleted.
+ * list) carry one of the prefixes that kube-proxy sweeps as stale in the table nat: after a return to kube-proxy nothing of
+ * ours is left there that could keep its own chains from being deleted. In the table filter it sweeps nothing; branches
+ * of ours stay there, and nothing leads to them.
  *
  * The kernel allows 28 characters (XT_EXTENSION_MAXNAMELEN minus the terminating zero).
  *
