@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { BridgeFacts, Facts } from "./facts.ts";
+import { type Cidr, cidrContains } from "../../proxier/address.ts";
+import type { BridgeFacts, Facts, LinkFact } from "./facts.ts";
 import { sysctl } from "./facts.ts";
 import { type Finding, finding, judged, someOf } from "./finding.ts";
 
@@ -20,12 +21,26 @@ export function bridgeFindings(facts: Facts): readonly Finding[] {
   return names.length === 0 ? [] : [...netfilter(facts, names), hairpin(bridges.value, names)];
 }
 
-/** The bridges that pods hang on, as far as that can be told. */
-export function podBridges({ wanted }: Pick<Facts, "wanted">, { ports }: BridgeFacts): readonly string[] {
+/** The bridges that pods hang on, as far as that can be told: by the configuration, by their network, by their name. */
+export function podBridges(
+  { wanted, links }: Pick<Facts, "wanted" | "links">,
+  { ports }: BridgeFacts,
+): readonly string[] {
   const names = [...new Set(ports.map(({ bridge }) => bridge))];
-  return wanted.bridge === ""
-    ? names.filter((name) => !foreignBridge.test(name))
-    : names.filter((name) => name === wanted.bridge);
+  if (wanted.bridge !== "") {
+    return names.filter((name) => name === wanted.bridge);
+  }
+  const all = links.known ? links.value : [];
+  return names.filter(
+    (name) =>
+      !foreignBridge.test(name) ||
+      all.some((link) => link.name === name && isOfPods(link, wanted.podNetworks)),
+  );
+}
+
+/** Whether a link has an address of a pod network. */
+export function isOfPods({ own }: LinkFact, podNetworks: readonly Cidr[]): boolean {
+  return own.some((address) => podNetworks.some((network) => cidrContains(network, address)));
 }
 
 function netfilter(facts: Facts, bridges: readonly string[]): readonly Finding[] {

@@ -80,7 +80,7 @@ export const catalogue: Readonly<Record<FindingId, CatalogueEntry>> = {
   },
   "route-localnet": {
     why: "with it neighbours may reach what listens on 127.0.0.1; without it NodePorts do not answer there",
-    mend: "set iptables.localhostNodePorts to false, then sysctl -w net.ipv4.conf.all.route_localnet=0",
+    mend: "set sluice.nodePorts.localhostForwarder to true, then sysctl -w net.ipv4.conf.all.route_localnet=0",
   },
   "conntrack-liberal": {
     why: "a packet that conntrack calls INVALID reaches the client untranslated, which resets the connection",

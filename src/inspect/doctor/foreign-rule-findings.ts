@@ -17,45 +17,68 @@ export function foreignRuleFindings(facts: Facts): readonly Finding[] {
   ];
 }
 
-/** The bridge and ptp plugins masquerade what leaves the node's own pods, with `ipMasq`. */
+/** Rules by which a pod on its way to another one gets the node's address. */
 function masquerade({ lines }: RuleSummary, { nftTables, wanted }: Facts): Finding {
   const id = "cni-masquerade";
-  const chains = new Map<string, RuleLine[]>();
-  for (const rule of lines.filter(
-    ({ table, chain }) => table === "nat" && /^CNI-[0-9a-f]{8,}$/.test(chain),
-  )) {
-    chains.set(rule.chain, [...(chains.get(rule.chain) ?? []), rule]);
-  }
-  const hiding = [...chains.values()].filter((rules) =>
-    rules.some(({ line }) => / -j MASQUERADE\b/.test(line)),
-  );
-  const spared = hiding.flatMap((rules) => rules.flatMap(({ line }) => sparedBy(line)));
+  const networks = wanted.podNetworks.filter(({ family }) => family === "IPv4");
+  const nat = lines.filter(({ table }) => table === "nat");
+  const hiding = [...pluginChains(nat), ...nat.filter(isDirect).map((rule) => [rule])];
   if (hiding.length === 0) {
     if (nftTables.known && nftTables.value.includes("inet cni_plugins_masquerade")) {
       return notSeen(id, "a CNI plugin masquerades in nftables, and what it spares is not looked at");
     }
-    return finding(id, "ok", "no CNI plugin masquerades between pods");
+    return finding(id, "ok", "nobody masquerades between pods");
   }
-  const networks = wanted.podNetworks.filter(({ family }) => family === "IPv4");
   if (networks.length === 0) {
-    return finding(
+    return notSeen(
       id,
-      "warning",
-      `a CNI plugin masquerades all that leaves ${someOf([...new Set(spared.map(({ text }) => text))]) || "the pods"}, other pods included`,
+      `${place(hiding[0])} masquerades, and without clusterCIDR nobody knows whether it spares pods`,
     );
   }
-  const open = networks.filter((network) => !spared.some((one) => covers(one, network)));
-  return open.length === 0
-    ? finding(id, "ok", "the CNI plugin masquerades, but not between pods")
+  const bad = hiding.find((rules) => {
+    const spared = rules.flatMap(({ line }) => sparedBy(line));
+    const concerned = rules.some(({ line }) => concernsPods(line, networks));
+    return concerned && networks.some((network) => !spared.some((one) => covers(one, network)));
+  });
+  return bad === undefined
+    ? finding(id, "ok", "what masquerades spares the pod network")
     : finding(
         id,
         "warning",
-        `a CNI plugin masquerades pods on their way to ${someOf(open.map(({ text }) => text))}`,
+        `${place(bad)} masquerades pods on their way to ${someOf(networks.map(({ text }) => text))}`,
       );
 }
 
+function place(rules: readonly RuleLine[] | undefined): string {
+  return `nat ${rules?.[0]?.chain ?? ""}`;
+}
+
+/** The bridge and ptp plugins have a chain for each pod with `ipMasq`: networks that are spared, then the masquerade. */
+function pluginChains(nat: readonly RuleLine[]): readonly (readonly RuleLine[])[] {
+  const chains = Map.groupBy(
+    nat.filter(({ chain }) => /^CNI-[0-9a-f]{8,}$/.test(chain)),
+    ({ chain }) => chain,
+  );
+  return [...chains.values()].filter((rules) => rules.some(({ line }) => / -j MASQUERADE\b/.test(line)));
+}
+
+/** Docker and others masquerade what comes from a network. */
+function isDirect({ chain, line }: RuleLine): boolean {
+  return chain === "POSTROUTING" && / -s \S+/.test(line) && / -j MASQUERADE\b/.test(line);
+}
+
+function concernsPods(line: string, networks: readonly Cidr[]): boolean {
+  const [, text] = / (?<!! )-s (\S+)/.exec(line) ?? [];
+  const from = text === undefined ? undefined : parseCidr(text);
+  // A plugin's chain is entered by the pod's address: its rules name no source.
+  return from === undefined
+    ? / -j MASQUERADE\b/.test(line)
+    : networks.some((network) => covers(network, from) || covers(from, network));
+}
+
 function sparedBy(line: string): readonly Cidr[] {
-  const [, text = ""] = / -d (\S+) .*-j (?:ACCEPT|RETURN)$/.exec(line) ?? [];
+  const [, text = ""] =
+    / -d (\S+) .*-j (?:ACCEPT|RETURN)$/.exec(line) ?? / ! -d (\S+) .*-j MASQUERADE\b/.exec(line) ?? [];
   const network = parseCidr(text);
   return network === undefined ? [] : [network];
 }

@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { known } from "./finding.ts";
 import { readBridges, readRoutes } from "./network-facts.ts";
 import { podNetworkKinds } from "./pod-network-findings.ts";
-import { link, route } from "./testing.ts";
+import { cidrOf, link, route } from "./testing.ts";
 import { fakeFiles } from "./testing-files.ts";
 
 test.skipIf(endianness() !== "LE")("readRoutes() reads /proc/net/route", () => {
@@ -43,6 +43,8 @@ describe("podNetworkKinds()", () => {
     ["flannel VXLAN", [link("flannel.1", "vxlan"), link("cni0", "bridge")], []],
     ["bridge with routes between nodes (flannel host-gw)", [link("cni0", "bridge")], [away]],
     ["bridge", [link("cni0", "bridge")], []],
+    ["bridge", [link("mine", "bridge", ["10.244.1.1/24"])], []],
+    ["Docker's bridge", [link("docker0", "bridge", ["10.244.1.1/24"])], []],
     ["Calico", [link("cali0123456789a", "veth")], [away]],
     ["Calico (VXLAN)", [link("cali0123456789a", "veth"), link("vxlan.calico", "vxlan")], []],
     [
@@ -51,14 +53,19 @@ describe("podNetworkKinds()", () => {
       [route("10.244.2.0/24", "tunl0", "192.0.2.12")],
     ],
     ["IPIP", [link("tunl0", "ipip")], [route("10.244.2.0/24", "tunl0", "192.0.2.12")]],
-    ["links to each pod (ptp)", [link("veth0a", "veth")], [route("10.244.1.2/32", "veth0a")]],
+    ["a link to each pod (ptp)", [link("veth0a", "veth")], [route("10.244.1.2/32", "veth0a")]],
   ] as const;
 
   test.each(cases)("recognises %s", (kind, links, routes) => {
-    expect(podNetworkKinds([eth0, ...links], [home, ...routes])).toEqual([kind]);
+    expect(podNetworkKinds([eth0, ...links], [home, ...routes], [cidrOf("10.244.0.0/16")])).toEqual([kind]);
+  });
+
+  test("takes no bridge of others for one of pods", () => {
+    const docker = link("docker0", "bridge", ["172.17.0.1/16"]);
+    expect(podNetworkKinds([eth0, docker], [home], [cidrOf("10.244.0.0/16")])).toEqual([]);
   });
 
   test("takes the tunl0 that every namespace has for nothing", () => {
-    expect(podNetworkKinds([eth0, link("tunl0", "ipip", [], { up: false })], [home])).toEqual([]);
+    expect(podNetworkKinds([eth0, link("tunl0", "ipip", [], { up: false })], [home], [])).toEqual([]);
   });
 });

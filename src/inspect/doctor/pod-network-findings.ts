@@ -5,6 +5,8 @@
  * @module
  */
 import { parseKernelVersion } from "../../ipvs/sysctls.ts";
+import type { Cidr } from "../../proxier/address.ts";
+import { isOfPods } from "./bridge-findings.ts";
 import type { Facts, LinkFact, RouteFact } from "./facts.ts";
 import { type Finding, finding, notSeen, someOf } from "./finding.ts";
 
@@ -27,50 +29,63 @@ export function podNetworkFindings(facts: Facts): readonly Finding[] {
 }
 
 /** Kinds of pod networks, as an operator calls them. */
-export function podNetworkKinds(links: readonly LinkFact[], routes: readonly RouteFact[]): readonly string[] {
+export function podNetworkKinds(
+  links: readonly LinkFact[],
+  routes: readonly RouteFact[],
+  podNetworks: readonly Cidr[],
+): readonly string[] {
   const has = (pattern: RegExp): boolean => links.some(({ name }) => pattern.test(name));
-  const hasKind = (kind: string): boolean => links.some((link) => link.kind === kind);
-  const bridges = links.filter(
-    ({ name, kind }) => kind === "bridge" && /^(cni|cbr|kube-bridge|weave|pods)/.test(name),
-  );
   const kinds: string[] = [];
   if (has(/^cali/)) {
     const tunnel = has(/^vxlan\.calico/) ? " (VXLAN)" : usesLink(routes, /^tunl0$/) ? " (IPIP)" : "";
     kinds.push(`Calico${tunnel}`);
+  } else if (usesLink(routes, /^tunl\d*$/)) {
+    kinds.push("IPIP");
   }
-  if (has(/^flannel\.\d+$/)) {
+  if (has(/^flannel(-v6)?\.\d+$/)) {
     kinds.push("flannel VXLAN");
   }
   if (has(/^cilium_host$/)) {
     kinds.push("Cilium");
   }
-  if (!has(/^cali/) && usesLink(routes, /^tunl\d*$/)) {
-    kinds.push("IPIP");
-  }
-  if (bridges.length > 0 && kinds.length === 0) {
+  return kinds.length > 0 ? kinds : plainKinds(links, routes, podNetworks);
+}
+
+/** Kinds without devices that have names of their own. */
+function plainKinds(
+  links: readonly LinkFact[],
+  routes: readonly RouteFact[],
+  podNetworks: readonly Cidr[],
+): readonly string[] {
+  const bridges = links.filter(
+    (one) =>
+      one.kind === "bridge" && (/^(cni|cbr|kube-bridge|weave)/.test(one.name) || isOfPods(one, podNetworks)),
+  );
+  if (bridges.length > 0) {
+    if (bridges.some(({ name }) => /^docker/.test(name))) {
+      return ["Docker's bridge"];
+    }
     const remote = routes.some(
       ({ gateway, link, destination }) =>
         gateway !== undefined && destination.prefix > 0 && !bridges.some(({ name }) => name === link),
     );
-    kinds.push(remote ? "bridge with routes between nodes (flannel host-gw)" : "bridge");
+    return [remote ? "bridge with routes between nodes (flannel host-gw)" : "bridge"];
   }
-  if (
-    kinds.length === 0 &&
-    hasKind("veth") &&
-    routes.some(({ destination, link }) => destination.prefix === 32 && /^veth/.test(link))
-  ) {
-    kinds.push("links to each pod (ptp)");
-  }
-  return kinds;
+  const toPods = routes.some(({ destination, link }) => destination.prefix === 32 && /^veth/.test(link));
+  return toPods ? ["a link to each pod (ptp)"] : [];
 }
 
 function usesLink(routes: readonly RouteFact[], pattern: RegExp): boolean {
   return routes.some(({ link }) => pattern.test(link));
 }
 
-function network(links: readonly LinkFact[], routes: readonly RouteFact[], { routes: fact }: Facts): Finding {
+function network(
+  links: readonly LinkFact[],
+  routes: readonly RouteFact[],
+  { routes: fact, wanted }: Facts,
+): Finding {
   const id = "pod-network";
-  const kinds = podNetworkKinds(links, routes);
+  const kinds = podNetworkKinds(links, routes, wanted.podNetworks);
   const devices = links.filter(
     ({ name }) =>
       /^(cni|cbr|flannel\.|vxlan\.calico|cilium_host)/.test(name) ||
