@@ -66,5 +66,7 @@ export function proxyConfiguration({ config }: FlowCase, mode: Mode): object {
     iptables: { masqueradeAll, masqueradeBit, localhostNodePorts: config.localhostNodePorts },
     ipvs: {},
     nftables: { masqueradeAll, masqueradeBit },
+    // The cases tell what kube-proxy does, which lets a Service have an address of the node.
+    sluice: { externalAddresses: { allowNodeAddresses: true } },
   };
 }

@@ -63,13 +63,15 @@ function wantedFrontends(servicePort: ServicePort, selection: Selection): readon
 
 /**
  * Where the same address, port and protocol (or node port and protocol) is asked for twice, the first one owns it and the
- * other does not exist. A ClusterIP comes before everything that users write; then "first" is the order of service ports,
- * and within one of them external IP, VIP. Kubernetes leaves the outcome open; without a rule it would depend on the
- * order of events.
+ * other does not exist. A ClusterIP comes before everything that users write, whatever the port; then "first" is the order
+ * of service ports, and within one of them external IP, VIP. Kubernetes leaves the outcome open; without a rule it would
+ * depend on the order of events.
  */
-function withoutConflicts(wanted: readonly Frontend[]): readonly Frontend[] {
+function withoutConflicts(asked: readonly Frontend[]): readonly Frontend[] {
   const owned = new Map<string, Frontend>();
-  const clusterIPs = wanted.filter((frontend) => frontend.kind === "ClusterIP");
+  const clusterIPs = asked.filter((frontend) => frontend.kind === "ClusterIP");
+  const taken = new Set(clusterIPs.map(({ address }) => address?.text));
+  const wanted = asked.filter(({ kind, address }) => kind === "ClusterIP" || !taken.has(address?.text));
   for (const frontend of [...clusterIPs, ...wanted]) {
     const place = frontend.address?.text ?? "node";
     const destination = `${place} ${frontend.port} ${frontend.servicePort.protocol}`;

@@ -92,6 +92,27 @@ describe("familySettings()", () => {
     ).toBe(false);
   });
 
+  test("keeps addresses of the node, of pods and of reserved networks from Services", async () => {
+    const { config } = await run(["--cluster-cidr=10.244.0.0/16,0::/0"]);
+    const reserved = (externalAddresses: Partial<(typeof config.sluice)["externalAddresses"]>) => {
+      const sluice = {
+        ...config.sluice,
+        externalAddresses: { ...config.sluice.externalAddresses, ...externalAddresses },
+      };
+      const { planner } = familySettings({ ...config, sluice }, "here", node, "IPv4");
+      return (planner.reservedAddresses ?? []).map(
+        (one) => `${one.cidr.text}${one.mayBalance ? "" : " strictly"}`,
+      );
+    };
+    const pods = ["10.244.0.0/16", ...node.podCIDRs];
+    const own = ["192.168.0.2/32", "fd00::2/128"];
+    expect(reserved({})).toEqual([...own, ...pods]);
+    expect(reserved({ allowNodeAddresses: true, reservedCIDRs: ["10.96.0.0/12"] })).toEqual([
+      "10.96.0.0/12 strictly",
+      ...pods,
+    ]);
+  });
+
   test("leaves localhost to the forwarder where there is one", async () => {
     const { config } = await run([]);
     const withForwarder = {

@@ -15,10 +15,11 @@ import {
 import { type NodeAddresses, nodeAddresses } from "../config/node-addresses.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { ReservedAddresses } from "../ipvs/local-addresses.ts";
-import { type Family, isLoopback, parseAddress } from "../proxier/address.ts";
+import { type Family, isLoopback, parseAddress, singleAddressCidr } from "../proxier/address.ts";
 import { localhostNodePortsInEffect, type NodePortPolicy, nodePortPolicy } from "../proxier/node-ports.ts";
 import type { NodeObject } from "../proxier/objects.ts";
 import type { PlannerSettings } from "../proxier/planner.ts";
+import type { ReservedAddress } from "../proxier/reserved-addresses.ts";
 
 /** What one family works with. */
 export interface FamilySettings {
@@ -52,6 +53,7 @@ export function familySettings(
       masqueradeMark: masqueradeMark(masqueradeBit),
       nodeAddress: isLoopback(address) ? undefined : address,
       allowedExternalAddresses: parseCidrs(config.sluice.externalAddresses.allowedCIDRs),
+      reservedAddresses: notClaimable(config, node),
       localhostForwarder: config.sluice.nodePorts.localhostForwarder,
       // Only iptables mode can translate packets to 127.0.0.0/8. With the forwarder it must not: they are for its sockets.
       localhostNodePorts:
@@ -60,6 +62,30 @@ export function familySettings(
         localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
     },
   };
+}
+
+/**
+ * What Services may not claim. Load-balancer addresses are written by controllers, some of which give out the nodes' own, and
+ * a pod network is often described too widely: neither is kept from them.
+ */
+function notClaimable(config: ProxyConfig, node: NodeObject | undefined): readonly ReservedAddress[] {
+  const { reservedCIDRs, allowNodeAddresses } = config.sluice.externalAddresses;
+  const own = reservedAddresses(config, node);
+  return [
+    ...parseCidrs(reservedCIDRs).map((cidr) => ({
+      cidr,
+      what: `it lies in ${cidr.text}, which is reserved`,
+      mayBalance: false,
+    })),
+    ...(allowNodeAddresses ? [] : own.node).map((address) => ({
+      cidr: singleAddressCidr(address),
+      what: "it is an address of this node",
+      mayBalance: true,
+    })),
+    ...own.pods
+      .filter(({ prefix }) => prefix > 0)
+      .map((cidr) => ({ cidr, what: `it lies in the pod network ${cidr.text}`, mayBalance: true })),
+  ];
 }
 
 /** Addresses that ipvs mode must not bind. */

@@ -131,7 +131,11 @@ const sluice = section<SluiceSection>({
     answerPing: bool,
   }),
   nodePorts: section<SluiceSection["nodePorts"]>({ localhostForwarder: bool }),
-  externalAddresses: section<SluiceSection["externalAddresses"]>({ allowedCIDRs: listOf(text) }),
+  externalAddresses: section<SluiceSection["externalAddresses"]>({
+    allowedCIDRs: listOf(text),
+    reservedCIDRs: listOf(text),
+    allowNodeAddresses: bool,
+  }),
 });
 
 /** `clusterCIDR`: CIDRs joined by commas. Not trimmed, so a space after a comma fails validation. */

@@ -108,7 +108,7 @@ test("decodeConfig() defaults an empty file as kube-proxy does", () => {
       iptables: { variant: "auto", auditPeriodMs: 0, layout: "auto" },
       ipvs: { auditPeriodMs: 0, drainTimeoutMs: 900_000, acceptServices: true, answerPing: false },
       nodePorts: { localhostForwarder: false },
-      externalAddresses: { allowedCIDRs: [] },
+      externalAddresses: { allowedCIDRs: [], reservedCIDRs: [], allowNodeAddresses: false },
     },
   });
 });
@@ -164,7 +164,7 @@ sluice:
   iptables: {variant: legacy, auditPeriod: 5m, layout: lean}
   ipvs: {auditPeriod: 1m, drainTimeout: 30s, acceptServices: false, answerPing: true}
   nodePorts: {localhostForwarder: true}
-  externalAddresses: {allowedCIDRs: [192.0.2.0/24]}
+  externalAddresses: {allowedCIDRs: [192.0.2.0/24], reservedCIDRs: [10.96.0.0/12], allowNodeAddresses: true}
 `);
   expect(fields).toMatchObject({
     featureGates: new Map([
@@ -225,7 +225,11 @@ sluice:
       iptables: { variant: "legacy", auditPeriodMs: 300_000, layout: "lean" },
       ipvs: { auditPeriodMs: 60_000, drainTimeoutMs: 30_000, acceptServices: false, answerPing: true },
       nodePorts: { localhostForwarder: true },
-      externalAddresses: { allowedCIDRs: ["192.0.2.0/24"] },
+      externalAddresses: {
+        allowedCIDRs: ["192.0.2.0/24"],
+        reservedCIDRs: ["10.96.0.0/12"],
+        allowNodeAddresses: true,
+      },
     },
   });
 });

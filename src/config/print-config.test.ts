@@ -118,7 +118,7 @@ test("printConfig() shows our own section only if something in it was changed", 
   const { config } = await runFile("sluice: {affinity: {backend: recent}}");
   expect(configObject(config)["sluice"]).toEqual({
     affinity: { backend: "recent" },
-    externalAddresses: { allowedCIDRs: null },
+    externalAddresses: { allowedCIDRs: null, reservedCIDRs: null, allowNodeAddresses: false },
     iptables: { auditPeriod: "0s", layout: "auto", variant: "auto" },
     ipvs: { acceptServices: true, answerPing: false, auditPeriod: "0s", drainTimeout: "15m0s" },
     nodePorts: { localhostForwarder: false },

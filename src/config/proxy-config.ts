@@ -163,8 +163,14 @@ export interface SluiceSection {
     /** Whether node ports answer on 127.0.0.1 and ::1 through the program itself. */
     readonly localhostForwarder: boolean;
   };
-  /** External and load-balancer addresses outside these CIDRs are not served; empty allows all. */
-  readonly externalAddresses: { readonly allowedCIDRs: readonly string[] };
+  readonly externalAddresses: {
+    /** External and load-balancer addresses outside these CIDRs are not served; empty allows all. */
+    readonly allowedCIDRs: readonly string[];
+    /** Those inside these are not served: the Service network, for example. */
+    readonly reservedCIDRs: readonly string[];
+    /** Whether `spec.externalIPs` may name an address of this node. */
+    readonly allowNodeAddresses: boolean;
+  };
 }
 
 /** Everything a file can say, decoded and defaulted but not validated. */

@@ -176,6 +176,10 @@ test.each([
     `sluice.iptables.auditPeriod: Invalid value: -1s: ${atLeastZero}`,
   ],
   [
+    "sluice: {externalAddresses: {reservedCIDRs: [10.96.0.0/12, x]}}",
+    'sluice.externalAddresses.reservedCIDRs[1]: Invalid value: "x": must be a valid CIDR',
+  ],
+  [
     "sluice: {externalAddresses: {allowedCIDRs: [1.2.3.4]}}",
     'sluice.externalAddresses.allowedCIDRs[0]: Invalid value: "1.2.3.4": must be a valid CIDR',
   ],

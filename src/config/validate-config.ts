@@ -221,6 +221,7 @@ function sluiceErrors(sluice: SluiceSection): readonly string[] {
     ...negativeDuration("sluice.ipvs.auditPeriod", sluice.ipvs.auditPeriodMs),
     ...negativeDuration("sluice.ipvs.drainTimeout", sluice.ipvs.drainTimeoutMs),
     ...cidrListErrors("sluice.externalAddresses.allowedCIDRs", sluice.externalAddresses.allowedCIDRs),
+    ...cidrListErrors("sluice.externalAddresses.reservedCIDRs", sluice.externalAddresses.reservedCIDRs),
   ];
 }
 

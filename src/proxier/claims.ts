@@ -2,9 +2,9 @@
  * Claims: who owns an address, port and protocol when several Services ask for it.
  *
  * The API does not prevent two Services from naming the same external address, nor one from naming another one's
- * ClusterIP (CVE-2020-8554). A ClusterIP, which the API server hands out, beats everything that a user writes; after
- * that the claimant whose display name sorts first wins, whatever the order of events. The others lose that frontend
- * until the winner lets go. Within one service port the first kind in the order ClusterIP, ExternalIP, LoadBalancer
+ * ClusterIP (CVE-2020-8554). A ClusterIP, which the API server hands out, beats everything that a user writes, also on ports
+ * that its Service does not have; after that the claimant whose display name sorts first wins, whatever the order of
+ * events. The others lose that frontend until the winner lets go. Within one service port the first kind in the order ClusterIP, ExternalIP, LoadBalancer
  * wins.
  *
  * @module
@@ -66,6 +66,12 @@ export function claimKey(protocol: Protocol, address: Address | undefined, port:
   return `${protocol} ${address ?? "node"} ${port}`;
 }
 
+/** The address of {@link claimKey}; undefined for a NodePort. */
+export function claimedAddress(key: string): Address | undefined {
+  const [, address = ""] = key.split(" ");
+  return address === "node" ? undefined : (address as Address);
+}
+
 /** Text of a claim for people. */
 export function describeClaim(
   claim: Pick<Frontend, "kind" | "address" | "port">,
@@ -117,6 +123,11 @@ export class ClaimRegistry {
     const rest = this.#list(key).filter((one) => one.displayName !== displayName);
     this.#store(key, rest);
     return this.winner(key)?.displayName === before?.displayName ? [] : rest;
+  }
+
+  /** Everybody who claims the key. */
+  claimants(key: string): readonly Claimant[] {
+    return this.#list(key);
   }
 
   /** The claimant that owns the key. */

@@ -11,20 +11,24 @@
  *
  * @module
  */
-import type { Cidr } from "./address.ts";
+import { type Address, type Cidr, parseAddress } from "./address.ts";
 import {
   type Claim,
   ClaimRegistry,
   claimChanges,
+  claimedAddress,
+  claimKey,
   claimsOf,
   describeClaim,
   type HeldClaim,
 } from "./claims.ts";
+import { ClusterAddresses, type ServiceAddresses } from "./cluster-addresses.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import { sliceProblems } from "./endpoint-slices.ts";
 import { mergeChanges } from "./merge-changes.ts";
 import type { ObjectKey, Problem } from "./objects.ts";
 import type { NodePlan, NodePortAddresses, Plan, PlanChange, ServicePlan } from "./plan.ts";
+import type { ReservedAddress } from "./reserved-addresses.ts";
 import { sameValue } from "./same-value.ts";
 import { planService, type ServiceSettings } from "./service-planner.ts";
 import { type ServicePort, type ServicePorts, servicePorts } from "./service-port.ts";
@@ -39,6 +43,8 @@ export interface PlannerSettings extends ServiceSettings {
   readonly localhostForwarder?: boolean;
   /** Networks that external and load-balancer addresses must lie in; empty allows all. */
   readonly allowedExternalAddresses: readonly Cidr[];
+  /** Where external and load-balancer addresses must not lie. */
+  readonly reservedAddresses?: readonly ReservedAddress[];
 }
 
 /** A taken change, and what is wrong with the Services that were looked at. */
@@ -55,7 +61,10 @@ export class FamilyPlanner {
   /** Claims by Service, as last entered into the registry. */
   readonly #held = new Map<ObjectKey, readonly HeldClaim[]>();
   readonly #claims = new ClaimRegistry();
+  readonly #addresses = new ClusterAddresses();
   readonly #touched = new Set<ObjectKey>();
+  /** Claims that nobody gets. */
+  #apiServer: ReadonlySet<string> = new Set();
   #location: NodeLocation;
   #node: NodePlan;
   #nodeTaken: NodePlan | undefined;
@@ -136,6 +145,7 @@ export class FamilyPlanner {
   }
 
   #fold(): TakenChange {
+    this.#readApiServer();
     const ports = this.#derivePorts();
     const services = new Set<ObjectKey>();
     const before = new Map<ObjectKey, ServicePlan>();
@@ -179,18 +189,17 @@ export class FamilyPlanner {
     const service = this.#state.service(key);
     return service === undefined
       ? { ports: [], problems: [] }
-      : servicePorts(service, this.#settings.family, this.#settings.allowedExternalAddresses);
+      : servicePorts(
+          service,
+          this.#settings.family,
+          this.#settings.allowedExternalAddresses,
+          this.#settings.reservedAddresses,
+        );
   }
 
   #enterClaims(key: ObjectKey, ports: readonly ServicePort[]): void {
     const held = this.#held.get(key) ?? [];
-    const wanted = ports.flatMap((port) =>
-      claimsOf(port).map((claim) => ({
-        key: claim.key,
-        displayName: port.displayName,
-        isClusterIP: claim.kind === "ClusterIP",
-      })),
-    );
+    const wanted = heldClaims(ports);
     const { withdrawn, entered } = claimChanges(held, wanted);
     for (const claim of withdrawn) {
       this.#touchOwners(this.#claims.remove(claim.key, claim.displayName));
@@ -198,6 +207,9 @@ export class FamilyPlanner {
     for (const claim of entered) {
       const { displayName, isClusterIP } = claim;
       this.#touchOwners(this.#claims.add(claim.key, { displayName, isClusterIP, service: key }));
+    }
+    for (const service of this.#addresses.replace(key, addressesOf(held), addressesOf(wanted))) {
+      this.#touched.add(service);
     }
     if (wanted.length === 0) {
       this.#held.delete(key);
@@ -220,7 +232,49 @@ export class FamilyPlanner {
   }
 
   #owns(claim: Claim, port: ServicePort): boolean {
-    return this.#claims.winner(claim.key)?.displayName === port.displayName;
+    return this.#ownerInstead(claim, port) === undefined;
+  }
+
+  /** Who has what a port claims, if it is not the port itself. */
+  #ownerInstead(claim: Claim, port: ServicePort): string | undefined {
+    const winner = this.#claims.winner(claim.key);
+    if (winner !== undefined && winner.displayName !== port.displayName) {
+      return winner.displayName;
+    }
+    if (claim.address === undefined || claim.kind === "ClusterIP") {
+      return undefined;
+    }
+    if (this.#apiServer.has(claim.key)) {
+      return "the API server";
+    }
+    const owner = this.#addresses.owner(claim.address);
+    return owner === port.service ? undefined : owner;
+  }
+
+  /** Where the API server answers, by the endpoints of its Service. Whoever claims that hears of a change. */
+  #readApiServer(): void {
+    if (!this.#touched.has(apiService)) {
+      return;
+    }
+    const slices = this.#state.slicesOf(apiService, this.#settings.family);
+    const now = new Set(
+      slices.flatMap(({ endpoints, ports }) =>
+        endpoints.flatMap(({ address: text = "" }) => {
+          const address = parseAddress(text);
+          return address === undefined
+            ? []
+            : ports.flatMap(({ protocol, port }) =>
+                port === undefined ? [] : claimKey(protocol, address, port),
+              );
+        }),
+      ),
+    );
+    for (const key of [...now, ...this.#apiServer]) {
+      if (now.has(key) !== this.#apiServer.has(key)) {
+        this.#touchOwners(this.#claims.claimants(key));
+      }
+    }
+    this.#apiServer = now;
   }
 
   #problemsOf(key: ObjectKey, derived: ServicePorts): readonly Problem[] {
@@ -230,14 +284,35 @@ export class FamilyPlanner {
     }
     for (const port of derived.ports) {
       for (const claim of claimsOf(port)) {
-        const winner = this.#claims.winner(claim.key);
-        if (winner !== undefined && winner.displayName !== port.displayName) {
-          problems.push(lostClaim(key, claim, port, winner.displayName));
+        const owner = this.#ownerInstead(claim, port);
+        if (owner !== undefined) {
+          problems.push(lostClaim(key, claim, port, owner));
         }
       }
     }
     return problems;
   }
+}
+
+/** The Service of the API server itself, in every cluster. */
+const apiService: ObjectKey = "default/kubernetes";
+
+function heldClaims(ports: readonly ServicePort[]): readonly HeldClaim[] {
+  return ports.flatMap((port) =>
+    claimsOf(port).map((claim) => ({
+      key: claim.key,
+      displayName: port.displayName,
+      isClusterIP: claim.kind === "ClusterIP",
+    })),
+  );
+}
+
+function addressesOf(held: readonly HeldClaim[]): ServiceAddresses {
+  const pick = (isClusterIP: boolean): readonly Address[] => {
+    const some = held.filter((claim) => claim.isClusterIP === isClusterIP);
+    return [...new Set(some.flatMap(({ key }) => claimedAddress(key) ?? []))];
+  };
+  return { clusterIPs: pick(true), external: pick(false) };
 }
 
 const claimFields = {

@@ -354,3 +354,32 @@ describe("servicePorts() with allowed networks", () => {
     expect(servicePorts(service(), "IPv4", allowed).ports[0]?.clusterIP).toBe("10.96.0.10");
   });
 });
+
+describe("servicePorts() with reserved addresses", () => {
+  const reserved = [
+    { cidr: cidr("192.168.0.2/32"), what: "it is an address of this node", mayBalance: true },
+    { cidr: cidr("10.96.0.0/12"), what: "it lies in 10.96.0.0/12, which is reserved", mayBalance: false },
+  ];
+
+  test("skips and names what may not be claimed", () => {
+    const { ports, problems } = servicePorts(
+      service({
+        externalIPs: ["192.168.0.2", "10.96.7.7", "127.0.0.1", "203.0.113.1"],
+        loadBalancerIngress: [
+          { ip: "192.168.0.2", ipMode: "" },
+          { ip: "10.96.7.8", ipMode: "" },
+        ],
+      }),
+      "IPv4",
+      [],
+      reserved,
+    );
+    expect(ports[0]).toMatchObject({ externalIPs: ["203.0.113.1"], loadBalancerVIPs: ["192.168.0.2"] });
+    expect(problems.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+      "spec.externalIPs[0]: 192.168.0.2 cannot be claimed, it is an address of this node: the entry is skipped",
+      "spec.externalIPs[1]: 10.96.7.7 cannot be claimed, it lies in 10.96.0.0/12, which is reserved: the entry is skipped",
+      "spec.externalIPs[2]: 127.0.0.1 cannot be claimed, it is loopback: the entry is skipped",
+      "status.loadBalancer.ingress[1].ip: 10.96.7.8 cannot be claimed, it lies in 10.96.0.0/12, which is reserved: the entry is skipped",
+    ]);
+  });
+});

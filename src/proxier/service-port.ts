@@ -22,6 +22,7 @@ import {
 } from "./address.ts";
 import { type LoadBalancing, loadBalancing } from "./load-balancing.ts";
 import type { ObjectKey, Problem, Protocol, ServiceObject, ServicePortObject } from "./objects.ts";
+import { type ReservedAddress, reservation } from "./reserved-addresses.ts";
 
 /** One port of one Service in one family, before endpoints and claims are known. */
 export interface ServicePort {
@@ -91,11 +92,13 @@ export function usesLocalEndpoints(port: ServicePort): boolean {
  * Derives the service ports of one family, in the order of the object.
  *
  * @param allowed networks that external and load-balancer addresses must lie in; empty allows all
+ * @param reserved where they must not lie
  */
 export function servicePorts(
   service: ServiceObject,
   family: Family,
   allowed: readonly Cidr[] = [],
+  reserved: readonly ReservedAddress[] = [],
 ): ServicePorts {
   if (service.proxyName !== undefined || service.clusterIP === "None" || service.clusterIP === "") {
     return nothing;
@@ -111,9 +114,15 @@ export function servicePorts(
   if (clusterIP === undefined) {
     return { ports: [], problems };
   }
-  const shared = sharedFields(service, family, allowed, report);
+  const shared = sharedFields(service, family, { allowed, reserved }, report);
   const ports = service.ports.map((port) => servicePort(service, clusterIP, port, shared));
   return { ports, problems };
+}
+
+/** Where external and load-balancer addresses may lie. */
+interface AddressRules {
+  readonly allowed: readonly Cidr[];
+  readonly reserved: readonly ReservedAddress[];
 }
 
 type Report = (field: string, message: string) => void;
@@ -178,13 +187,13 @@ function clusterIPOf(service: ServiceObject, family: Family, report: Report): Ad
 function sharedFields(
   service: ServiceObject,
   family: Family,
-  allowed: readonly Cidr[],
+  rules: AddressRules,
   report: Report,
 ): SharedFields {
   const externalPolicyLocal = isExternalPolicyLocal(service);
   return {
-    externalIPs: usableAddresses(externalIPEntries(service), family, allowed, report),
-    loadBalancerVIPs: usableAddresses(loadBalancerEntries(service), family, allowed, report),
+    externalIPs: usableAddresses(externalIPEntries(service), "externalIPs", family, rules, report),
+    loadBalancerVIPs: usableAddresses(loadBalancerEntries(service), "loadBalancer", family, rules, report),
     sourceRanges: sourceRangesOf(service, family, report),
     internalPolicyLocal: service.internalTrafficPolicy === "Local",
     externalPolicyLocal,
@@ -228,8 +237,9 @@ function loadBalancerEntries(service: ServiceObject): readonly AddressEntry[] {
 /** The usable addresses of the family, in order, each once. Empty texts are skipped in silence. */
 function usableAddresses(
   entries: readonly AddressEntry[],
+  kind: "externalIPs" | "loadBalancer",
   family: Family,
-  allowed: readonly Cidr[],
+  { allowed, reserved }: AddressRules,
   report: Report,
 ): Address[] {
   const addresses = new Set<Address>();
@@ -242,7 +252,12 @@ function usableAddresses(
     } else if (allowed.length > 0 && !allowed.some((cidr) => cidrContains(cidr, address))) {
       report(field, `${address} is in none of the allowed networks: the entry is skipped`);
     } else if (familyOf(address) === family) {
-      addresses.add(address);
+      const taken = reservation(address, kind, reserved);
+      if (taken === undefined) {
+        addresses.add(address);
+      } else {
+        report(field, `${address} cannot be claimed, ${taken}: the entry is skipped`);
+      }
     }
   }
   return [...addresses];
