@@ -11,6 +11,7 @@ const commands = `kube-sluice: load-balances Kubernetes Services on this node, i
 Usage:
   kube-sluice [run] [flags]               the daemon; --once syncs once and leaves the rules in place
   kube-sluice render --manifests DIR      prints what the kernel would be sent; touches nothing
+  kube-sluice ipvsadm -Ln                 lists virtual servers as ipvsadm does, in every mode; --help for its options
   kube-sluice cleanup                     removes what any mode left on this node, and nothing else
   kube-sluice doctor [--strict]           what is missing or wrong on this node; changes nothing
   kube-sluice demo [--keep]               a two-node cluster in network namespaces, with traffic

@@ -33,6 +33,12 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
+  const [first = ""] = args;
+  // Its options are ipvsadm's, which has a way of its own to spell them.
+  if (first === "ipvsadm") {
+    const { ipvsadm } = await import("./ipvsadm.ts");
+    return await ipvsadm(args.slice(1));
+  }
   let status: Promise<number> = Promise.resolve(0);
   const program = new Command("kube-sluice")
     .exitOverride()
@@ -55,7 +61,6 @@ async function dispatch(args: readonly string[]): Promise<number> {
   addDemoCommand(program, (result) => {
     status = result;
   });
-  const [first = ""] = args;
   try {
     await program.parseAsync(first === "" || first.startsWith("-") ? ["run", ...args] : [...args], {
       from: "user",

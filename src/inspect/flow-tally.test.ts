@@ -65,7 +65,7 @@ function tally(
   traffic = false,
   counting = false,
 ): ServiceTable {
-  const found = new FlowTally(table, traffic);
+  const found = new FlowTally(table, { traffic });
   const view = new FlowView();
   for (const one of flows) {
     view.read(messageOf(0x0100, encodeFlow(one)));

@@ -12,7 +12,7 @@
  */
 import { protocolNumbers } from "../netlink/flow-key.ts";
 import { isEstablished } from "../netlink/flow-state.ts";
-import { type FlowAddress, type FlowView, flowStatus } from "../netlink/flow-view.ts";
+import { type FlowAddress, type FlowCounters, type FlowView, flowStatus } from "../netlink/flow-view.ts";
 import { type IpFamily, ipBytes } from "../netlink/ip-address.ts";
 import { viewOf } from "../netlink/message.ts";
 import type { RealServerRow, ServiceTable, TrafficCounts, VirtualServerRow } from "./service-table.ts";
@@ -39,21 +39,33 @@ interface VirtualTally {
   counted: boolean;
 }
 
+const none = { packets: 0n, bytes: 0n };
+
 const protocolsByName: Readonly<Record<string, number>> = protocolNumbers;
+
+/** Counters of flows at some moment, by the flows' ids. */
+export type FlowBook = Map<number, FlowCounters>;
+
+/** What to count besides connections. */
+export interface TallyOptions {
+  /** Packets and bytes. */
+  readonly traffic?: boolean;
+  /** Takes down the counters of each flow. */
+  readonly write?: FlowBook;
+  /** Counts only what came since they were taken down. */
+  readonly read?: FlowBook;
+}
 
 /** Takes flows, gives a table with their numbers. */
 export class FlowTally {
   readonly #table: ServiceTable;
   readonly #byKey = new Map<Key, VirtualTally>();
-  readonly #countTraffic: boolean;
+  readonly #options: TallyOptions;
 
-  /**
-   * @param table whose real servers have no connections yet
-   * @param countTraffic packets and bytes as well
-   */
-  constructor(table: ServiceTable, countTraffic = false) {
+  /** @param table whose real servers have no connections yet */
+  constructor(table: ServiceTable, options: TallyOptions = {}) {
     this.#table = table;
-    this.#countTraffic = countTraffic;
+    this.#options = options;
     for (const row of table.virtualServers) {
       if ("firewallMark" in row) continue;
       const key = keyOfText(row.family, row.address, row.port, protocolsByName[row.protocol] ?? 0);
@@ -74,13 +86,20 @@ export class FlowTally {
     const server = this.#serverOf(virtual.servers, flow);
     if (isEstablished(flow.protocol, flow.state)) server.active += 1;
     else server.inactive += 1;
-    const counters = this.#countTraffic ? flow.counters() : undefined;
+    const { traffic = false, write, read } = this.#options;
+    const counters = traffic ? flow.counters() : undefined;
     if (counters === undefined) return;
     virtual.counted = true;
-    server.incomingPackets += counters.original.packets;
-    server.incomingBytes += counters.original.bytes;
-    server.outgoingPackets += counters.reply.packets;
-    server.outgoingBytes += counters.reply.bytes;
+    write?.set(flow.id, counters);
+    const known = read?.get(flow.id);
+    // Ids are used again: what has counted less than before is another flow.
+    const before =
+      known !== undefined && known.original.packets <= counters.original.packets ? known : undefined;
+    const [sent, answered] = [before?.original ?? none, before?.reply ?? none];
+    server.incomingPackets += counters.original.packets - sent.packets;
+    server.incomingBytes += counters.original.bytes - sent.bytes;
+    server.outgoingPackets += counters.reply.packets - answered.packets;
+    server.outgoingBytes += counters.reply.bytes - answered.bytes;
   }
 
   /**
@@ -118,7 +137,7 @@ export class FlowTally {
   }
 
   #rowOf({ row, servers, counted }: VirtualTally, counting: boolean): VirtualServerRow {
-    const shown = this.#countTraffic && (counted || counting);
+    const shown = this.#options.traffic === true && (counted || counting);
     if (servers === undefined && !shown) return row;
     const tallies = servers ?? emptyTallies(row);
     const found = [...tallies.values()];

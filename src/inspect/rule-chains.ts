@@ -23,6 +23,7 @@ export class RuleChains {
   /** A line whose end has not come yet. */
   #rest = "";
   #complete = true;
+  readonly #unreadable: string[] = [];
 
   /** Takes the next piece of the dump, cut anywhere. */
   push(text: string): void {
@@ -40,6 +41,16 @@ export class RuleChains {
     return this.#complete && this.#rest === "";
   }
 
+  /** Tables that hold what the tool cannot express, which leaves them out and ends well. */
+  get unreadable(): readonly string[] {
+    return this.#unreadable;
+  }
+
+  /** Whether there is any rule in a chain whose name begins with `KUBE-`. */
+  get isEmpty(): boolean {
+    return this.#chains.nat.size + this.#chains.filter.size === 0;
+  }
+
   /** The rules of a chain, in order; none if there is no such chain. */
   rules(table: RuleTable, chain: string): readonly RuleLine[] {
     return this.#chains[table].get(chain) ?? [];
@@ -47,6 +58,9 @@ export class RuleChains {
 
   #take(line: string): void {
     switch (line.charCodeAt(0)) {
+      case 0x23: // #
+        this.#unreadable.push(...(/^# Table `(nat|filter)' is incompatible/.exec(line)?.slice(1) ?? []));
+        break;
       case 0x2a: // *
         this.#begin(line.slice(1));
         break;

@@ -72,14 +72,17 @@ export async function readKernel(variant: Variant, family: Family): Promise<Know
  * Hands over the text of all tables of a family, in pieces that are cut anywhere.
  *
  * @param push must not throw
+ * @param options `counters`: before each rule what it has let through; not so by default
  * @throws ToolError when the dump fails
  */
 export async function dumpTables(
   variant: Variant,
   family: Family,
   push: (text: string) => void,
+  { counters = false }: { readonly counters?: boolean } = {},
 ): Promise<void> {
-  const { exitCode, stderr } = await run(binary(variant), [`${prefix(family)}-save`], push);
+  const args = [`${prefix(family)}-save`, ...(counters ? ["-c"] : [])];
+  const { exitCode, stderr } = await run(binary(variant), args, push);
   if (exitCode !== 0) {
     throw new ToolError(`Cannot read the ${family} rules: ${stderr.trim() || `exit code ${exitCode}`}`);
   }

@@ -19,6 +19,8 @@ export interface ApiSourceOptions {
   readonly confirmLosses?: boolean;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Where texts are shared, and what decoding keeps. */
+  readonly pool?: StringPool;
 }
 
 /** Delivers from the Kubernetes API. */
@@ -33,7 +35,7 @@ export class ApiSource implements ObjectSource {
   async start(handler: SourceHandler, signal: AbortSignal): Promise<void> {
     const { transport, nodeName, confirmLosses = true } = this.#options;
     const { clock = systemClock, random = Math.random } = this.#options;
-    const pool = new StringPool();
+    const { pool = new StringPool() } = this.#options;
     this.#reflectors = watchedResources(nodeName).map(
       (resource) => new Reflector({ resource, transport, handler, clock, random, pool, confirmLosses }),
     );

@@ -42,6 +42,7 @@ const portLimit = 1000;
 const hintLimit = 64;
 const addressLength = 128;
 const addressTypeLength = 16;
+const targetKindLength = 64;
 /** RFC 3339 with nanoseconds has 35 characters. */
 const timeLength = 64;
 
@@ -115,6 +116,7 @@ function readEndpoints({ root, problems }: Identity, pool: StringPool): readonly
       zone: pool.text(readZone(entry)),
       zoneHints: pool.list(hintNames(hints, "forZones", isLabelValue)),
       nodeHints: pool.list(hintNames(hints, "forNodes", isSubdomain)),
+      ...(pool.keepsPods ? podOf(entry) : {}),
     });
   }
   return compact(endpoints);
@@ -123,6 +125,13 @@ function readEndpoints({ root, problems }: Identity, pool: StringPool): readonly
 /** A list that grew keeps room for 16 more items or so. A copy does not, and lists of slices are kept for long. */
 function compact<T>(list: readonly T[]): readonly T[] {
   return list.slice();
+}
+
+/** The pod behind an endpoint, where `targetRef` names one. */
+function podOf(entry: Fields): { readonly pod?: string } {
+  const target = entry.record("targetRef");
+  const name = target.text("name", subdomainLength);
+  return target.text("kind", targetKindLength) !== "Pod" || name === undefined ? {} : { pod: name };
 }
 
 function isNodeName(text: string): boolean {

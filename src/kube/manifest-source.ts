@@ -37,6 +37,8 @@ export interface ManifestSourceOptions {
   /** End after the first look instead of watching. Default false. */
   readonly once?: boolean;
   readonly clock?: Clock;
+  /** Where texts are shared, and what decoding keeps. */
+  readonly pool?: StringPool;
 }
 
 /** Delivers from a folder of `*.yaml`, `*.yml` and `*.json`. */
@@ -45,7 +47,7 @@ export class ManifestSource implements ObjectSource {
   readonly #once: boolean;
   readonly #clock: Clock;
   readonly #folder: ManifestFolder;
-  readonly #pool = new StringPool();
+  readonly #pool: StringPool;
   /** What a file looked like when it was last read. */
   readonly #marks = new Map<string, string>();
   /** Since when a file that held objects has been empty, on the clock. */
@@ -56,6 +58,7 @@ export class ManifestSource implements ObjectSource {
   constructor(options: ManifestSourceOptions) {
     this.#path = options.folder;
     this.#once = options.once ?? false;
+    this.#pool = options.pool ?? new StringPool();
     this.#clock = options.clock ?? systemClock;
     this.#folder = new ManifestFolder(options.nodeName);
   }

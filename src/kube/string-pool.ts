@@ -15,8 +15,14 @@ const poolLimit = 8192;
 
 /** A bounded pool of texts and of short lists of texts. */
 export class StringPool {
+  /** Whether decoding keeps the names of pods, which a proxy has no use for, and of which there is one an endpoint. */
+  readonly keepsPods: boolean;
   readonly #texts = new Map<string, string>();
   readonly #singles = new Map<string, readonly string[]>();
+
+  constructor(options: { readonly keepsPods?: boolean } = {}) {
+    this.keepsPods = options.keepsPods ?? false;
+  }
 
   /** A text equal to `text`, the same one for equal texts. */
   text(text: string): string {

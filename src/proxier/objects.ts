@@ -85,6 +85,8 @@ export interface SliceEndpointObject {
   readonly zoneHints: readonly string[];
   /** Names in `hints.forNodes`; empty when there is no hint. */
   readonly nodeHints: readonly string[];
+  /** Name of the pod in `targetRef`; only where the source was asked to keep it (`StringPool.keepsPods`). */
+  readonly pod?: string;
 }
 
 /** A `discovery.k8s.io/v1` EndpointSlice. */
