@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Daemon } from "../daemon/daemon.ts";
 import type { Variant } from "../harness/iptables-variant.ts";
@@ -89,6 +90,8 @@ describeOnKernel("cleanup", { programs: ["nft", "iptables-legacy", "ipset"] }, (
     await node.exec(["iptables-nft", "-t", "nat", "-A", "MINE", "-j", "KUBE-MARK-MASQ"]);
     const { status, stdout, stderr } = await Daemon.command(node, ["cleanup"]);
     expect(status).toBe(1);
+    // Looking for rules of the legacy variant did not make its tables.
+    expect(namespace.enter(() => readFileSync("/proc/thread-self/net/ip_tables_names", "utf8"))).toBe("");
     expect(stdout).toContain("removed nft IPv4 nat chain KUBE-SERVICES\n");
     expect(stderr).toMatch(/nat chain KUBE-MARK-MASQ is empty but still there/);
     expect(stderr).toMatch(/cleanup is incomplete\n$/);

@@ -69,9 +69,12 @@ table bridge kube-proxy {
 }
 `;
 
+/** The rules of IPv4, as restore text. */
+export const foreignRules: string = filter4 + nat4 + mangle;
+
 /** Puts it there. `ipset` and `nft` are needed for more than one variant, so what they make is made once. */
 export async function addForeign(node: Node, variant: Variant): Promise<void> {
-  await node.exec([`iptables-${variant}-restore`, "--noflush"], { input: filter4 + nat4 + mangle });
+  await node.exec([`iptables-${variant}-restore`, "--noflush"], { input: foreignRules });
   await node.exec([`ip6tables-${variant}-restore`, "--noflush"], { input: mangle });
   await node.exec(["ipset", "-exist", "restore"], { input: sets });
   const { status } = await node.exec(["nft", "list", "table", "inet", "cilium"], { anyStatus: true });

@@ -15,7 +15,10 @@ export interface Restarts {
   readonly stage: GoldenStage;
   readonly options: DaemonOptions;
   readonly times: number;
-  /** The longest time that a process is given, in milliseconds. Every tenth may become ready. */
+  /**
+   * The longest time that a process is given, in milliseconds. For every fifth it counts, a fifth of it, from the moment
+   * when the process begins to read the kernel.
+   */
   readonly longest: number;
   readonly seed: number;
   /** Called between two processes: what they serve may become something else. */
@@ -35,8 +38,9 @@ export async function restart(restarts: Restarts): Promise<void> {
       for (let round = 0; round < times; round++) {
         change(round);
         const daemon = Daemon.launch(stage.node, options);
-        if (round % 10 === 9) await daemon.ready();
-        else await wait(random() * longest);
+        const isDeep = round % 5 === 4;
+        if (isDeep) await daemon.log.waitFor("its start", ({ msg }) => msg === "Serving an IP family");
+        await wait(random() * (isDeep ? longest / 5 : longest));
         await daemon.stop(random() < 0.5 ? "SIGTERM" : "SIGKILL");
       }
       // The last one repairs whatever was left half done.

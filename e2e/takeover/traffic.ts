@@ -9,7 +9,8 @@ import type { LoadReport, LoadRequest, Target } from "../harness/agent-protocol.
 import type { Host } from "../harness/host.ts";
 import type { GoldenStage } from "./stage.ts";
 
-interface Route extends Target {
+/** From where to where. */
+export interface Route extends Target {
   readonly sender: Host;
 }
 
@@ -44,6 +45,8 @@ export interface Amount {
   readonly pauseMilliseconds?: number;
   /** Between two lines of a stream; 25 unless told. */
   readonly intervalMilliseconds?: number;
+  /** All unless told. */
+  readonly routes?: readonly Route[];
 }
 
 /**
@@ -54,9 +57,14 @@ export interface Amount {
 export async function undisturbed(
   stage: GoldenStage,
   work: () => Promise<void>,
-  { connections, pauseMilliseconds = 10, intervalMilliseconds = 25 }: Amount = { connections: 10 },
+  amount: Amount = { connections: 10 },
 ): Promise<{ readonly connections: number; readonly echoes: number }> {
-  const all = routes(stage);
+  const {
+    connections,
+    pauseMilliseconds = 10,
+    intervalMilliseconds = 25,
+    routes: all = routes(stage),
+  } = amount;
   const streams = await Promise.all(
     all.map(async (route) => {
       const { sender, ...target } = route;
