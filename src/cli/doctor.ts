@@ -35,9 +35,9 @@ import { familySettings, reservedAddresses } from "./node-settings.ts";
 
 type RunStartup = Extract<Startup, { action: "run" }>;
 
-/** How long the API server and the daemon may take. */
+/** How long the API server and the daemon may take: on a busy node also this program takes its time to listen. */
 const objectsMs = 15_000;
-const daemonMs = 2_000;
+const daemonMs = 10_000;
 
 /** Where iptables keeps its lock. */
 const lockFile = "/run/xtables.lock";
