@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what this checkout needs and the machine lacks: the Debian packages of debian-packages.txt, and the npm
-# packages of package-lock.json, Node 24 among them. Where nothing is missing it says nothing and takes no time, so
+# packages of package-lock.json, Node 24 among them. What debian-unpacked.txt names is unpacked into .cache/debian. Where nothing is missing it says nothing and takes no time, so
 # that every make target that runs something can start with it.
 #
 # exit: 0 all is there; 1 something could not be installed, and standard error says what.
@@ -76,6 +76,30 @@ install_debian_packages() {
   }
 }
 
+# Downloads a package and unpacks it, without installing it. What a download left behind is not in the way of the next.
+unpack() (
+  log=$PWD/$log
+  mkdir -p .cache/debian
+  cd .cache/debian
+  rm -f "$1"_*.deb
+  apt_get download "$1" && dpkg-deb -x "$1"_*.deb . && mv "$1"_*.deb "$1.unpacked"
+)
+
+# Only some tests need these, so a machine that cannot have them is no failure.
+unpack_debian_packages() {
+  local name names=()
+  [ -e scripts/debian-unpacked.txt ] && command -v apt-get >/dev/null || return 0
+  while read -r name; do
+    [ -e ".cache/debian/$name.unpacked" ] || names+=("$name")
+  done < <(sed -e 's/#.*//' -e 's/ //g' -e '/^$/d' scripts/debian-unpacked.txt)
+  [ ${#names[@]} -gt 0 ] || return 0
+  say "unpacking Debian packages: ${names[*]}"
+  : >"$log"
+  for name in "${names[@]}"; do
+    unpack "$name" || { apt_get update && unpack "$name"; } || say "cannot unpack $name; see $log"
+  done
+}
+
 # npm writes node_modules/.package-lock.json last of all, so it is missing after an install that broke off, and older
 # than package-lock.json once a pull or a merge has changed that. The programs are missing after `npm ci --omit=dev`.
 install_npm_packages() {
@@ -94,4 +118,5 @@ install_npm_packages() {
 
 mkdir -p .cache
 install_debian_packages
+unpack_debian_packages
 install_npm_packages

@@ -21,9 +21,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 /**
  * What the machine is like, in files beside the script: `installed`, `offered` before and `fresh` after an update, one
- * name a line; `uid`; `broken` lets installations fail. What was done to it goes to `calls`.
+ * name a line; `uid`; `broken` lets installations fail, `damaged` unpacking. What was done to it goes to `calls`.
  */
 const machine = `#!/bin/bash
+from=$PWD
 cd "$(dirname "$0")"
 call() { echo "$*" >>calls; }
 case \${0##*/} in
@@ -33,7 +34,9 @@ case \${0##*/} in
   apt-get)
     while [[ $1 == -* ]]; do [ "$1" != -o ] || shift; shift; done
     call "apt-get $*"
+    [ "$1" != download ] || touch "$from/$2_1.0-1_all.deb"
     if [ "$1" = update ]; then cp fresh offered; rm -f broken; else [ ! -e broken ]; fi ;;
+  dpkg-deb) call "dpkg-deb $*"; [ ! -e damaged ] ;;
   npm)
     call "npm $*"
     if [ -e broken-npm ]; then echo "npm error: no network" >&2; exit 1; fi
@@ -76,7 +79,7 @@ beforeEach(() => {
   put("package-lock.json", "{}");
   utimesSync(path.join(root, "package-lock.json"), 100, 100);
   put("machine/stand-in", machine);
-  for (const tool of ["dpkg-query", "apt-cache", "apt-get", "id", "npm"]) {
+  for (const tool of ["dpkg-query", "dpkg-deb", "apt-cache", "apt-get", "id", "npm"]) {
     symlinkSync("stand-in", path.join(root, "machine", tool));
   }
   put("machine/installed", "");
@@ -127,6 +130,24 @@ describe("Debian packages", () => {
     put("machine/installed", "lib-one-dev\nlib-two\n");
     setup();
     expect(calls()).toEqual([`${install} lib-one`]);
+  });
+
+  test("unpacks what must not be installed, once", () => {
+    put("machine/installed", "lib-one\nlib-two\n");
+    put("scripts/debian-unpacked.txt", "# of a service\nserver-one  # why\n");
+    expect(setup()).toMatchObject({ status: 0, stdout: "setup: unpacking Debian packages: server-one\n" });
+    expect(calls()).toEqual(["apt-get download server-one", "dpkg-deb -x server-one_1.0-1_all.deb ."]);
+    expect(setup()).toMatchObject({ status: 0, stdout: "" });
+    expect(calls()).toEqual([]);
+  });
+
+  test("goes on without what cannot be unpacked, and says so", () => {
+    put("machine/installed", "lib-one\nlib-two\n");
+    put("scripts/debian-unpacked.txt", "server-one\n");
+    put("machine/damaged", "");
+    const { status, stdout } = setup();
+    expect(status).toBe(0);
+    expect(stdout).toContain("setup: cannot unpack server-one; see .cache/setup.log\n");
   });
 
   test("updates the lists where they do not know a package", () => {

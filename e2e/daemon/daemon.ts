@@ -49,6 +49,9 @@ const configuration = {
   conntrack: { maxPerCore: 0 },
 };
 
+/** A start takes long on a machine that is busy with something else. */
+const patient: WaitOptions = { timeoutMilliseconds: 60_000 };
+
 /** A running daemon. It ends with its node's namespace at the latest. */
 export class Daemon implements AsyncDisposable {
   readonly node: Node;
@@ -113,11 +116,15 @@ export class Daemon implements AsyncDisposable {
 
   /** Resolves when every family that it serves has been synced once. */
   async ready(): Promise<void> {
-    await this.#whileAlive("its first sync", () => {
-      // All families are announced before the first of them is synced.
-      const families = this.log.find("Serving an IP family").length;
-      return families > 0 && this.log.find("SyncProxyRules complete").length >= families;
-    });
+    await this.#whileAlive(
+      "its first sync",
+      () => {
+        // All families are announced before the first of them is synced.
+        const families = this.log.find("Serving an IP family").length;
+        return families > 0 && this.log.find("SyncProxyRules complete").length >= families;
+      },
+      patient,
+    );
   }
 
   /** Resolves when every family, or those named, have had a sync of some change after the mark. */

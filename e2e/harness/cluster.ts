@@ -38,7 +38,7 @@ export interface ClusterOptions {
    * has it on in a new namespace, where it has br_netfilter at all.
    */
   readonly bridgeNetfilter?: boolean;
-  /** The iptables that the nodes announce as theirs, one for all or one each; unless told they announce none. */
+  /** The iptables that the nodes announce as theirs, one for all or one each (the last for all further ones); unless told they announce none. */
   readonly variant?: Variant | readonly Variant[];
 }
 
@@ -217,7 +217,7 @@ function othersOf(node: Node, nodes: readonly Node[]): readonly NodeAddresses[] 
 }
 
 function variantOf(index: number, { variant = "nft" }: ClusterOptions): Variant {
-  return typeof variant === "string" ? variant : (variant[index] ?? "nft");
+  return typeof variant === "string" ? variant : (variant[index] ?? variant.at(-1) ?? "nft");
 }
 
 async function startHost(

@@ -32,6 +32,8 @@ export interface Attachment {
   readonly pod: Namespace;
   readonly containerId: string;
   readonly configuration: CniConfiguration;
+  /** Added to the plugin's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Attaches the pod by `eth0`. Throws with the plugin's own message. */
@@ -53,6 +55,7 @@ async function callPlugin(command: "ADD" | "DEL", attachment: Attachment): Promi
     );
   }
   const env = {
+    ...attachment.env,
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerId,
     CNI_NETNS: pod.path,

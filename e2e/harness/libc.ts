@@ -39,6 +39,7 @@ const IP_OPTIONS = {
 
 const library = koffi.load("libc.so.6");
 const libcSetns = library.func("int setns(int, int)");
+const libcIoctl = library.func("int ioctl(int, unsigned long, uint8_t *)");
 const libcSchedGetcpu = library.func("int sched_getcpu()");
 const libcSchedGetaffinity = library.func("int sched_getaffinity(int, size_t, _Out_ uint8_t *)");
 const libcSchedSetaffinity = library.func("int sched_setaffinity(int, size_t, const uint8_t *)");
@@ -79,6 +80,18 @@ export function errorName(errno: number): string {
 /** Moves the calling thread into the network namespace that the open file `descriptor` stands for. */
 export function enterNetworkNamespace(descriptor: number): void {
   if (libcSetns(descriptor, CLONE_NEWNET) !== 0) throw systemError("enter a network namespace");
+}
+
+/** Linux' TUNSETIFF, and a device of whole packets without a header of the kernel's own: IFF_TUN | IFF_NO_PI. */
+const TUNSETIFF = 0x400454ca;
+const TUN_FLAGS = 0x1001;
+
+/** Makes the open /dev/net/tun that `descriptor` stands for the other end of a new device. */
+export function attachTunnel(descriptor: number, device: string): void {
+  const request = Buffer.alloc(40);
+  request.write(device, 0, 15, "latin1");
+  request.writeUInt16LE(TUN_FLAGS, 16);
+  if (libcIoctl(descriptor, TUNSETIFF, request) !== 0) throw systemError("make a tunnel");
 }
 
 /** The number of the processor that the calling thread is on. */

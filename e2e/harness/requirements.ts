@@ -10,6 +10,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe } from "vitest";
 import { cniDirectory } from "./cni.ts";
+import { unpackedProgram } from "./unpacked.ts";
 
 /** What a group of tests cannot do without. */
 export interface Requirements {
@@ -17,6 +18,8 @@ export interface Requirements {
   readonly programs?: readonly string[];
   /** Names of CNI plugins. */
   readonly plugins?: readonly string[];
+  /** Names of programs that scripts/setup.sh unpacks. */
+  readonly unpacked?: readonly string[];
 }
 
 function isExecutable(path: string): boolean {
@@ -28,12 +31,13 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function lacking({ programs = [], plugins = [] }: Requirements): readonly string[] {
+function lacking({ programs = [], plugins = [], unpacked = [] }: Requirements): readonly string[] {
   const folders = (process.env["PATH"] ?? "").split(delimiter);
   return [
     ...(process.getuid?.() === 0 ? [] : ["root"]),
     ...programs.filter((program) => !folders.some((folder) => isExecutable(join(folder, program)))),
     ...plugins.filter((plugin) => !isExecutable(join(cniDirectory, plugin))),
+    ...unpacked.filter((program) => !isExecutable(unpackedProgram(program))),
   ];
 }
 

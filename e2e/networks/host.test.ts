@@ -10,8 +10,9 @@ import { matrix } from "./matrix.ts";
 import { rows } from "./rows.ts";
 
 const needs = {
-  programs: ["iptables-nft", "iptables-legacy", "bridge", "conntrack"],
-  plugins: ["bridge", "host-local"],
+  programs: ["iptables-nft", "iptables-legacy", "bridge", "conntrack", "dnsmasq", "ss"],
+  plugins: ["bridge", "host-local", "portmap"],
+  unpacked: ["bird"],
 };
 
 describeOnKernel("iptables mode beside every pod network", needs, () => {

@@ -7,6 +7,8 @@ import { afterAll, expect } from "vitest";
 import { undisturbed } from "../daemon/load.ts";
 import type { Node } from "../harness/cluster.ts";
 import { checks, own } from "./checks.ts";
+import { dnsKeepsAnswering } from "./dns.ts";
+import { hostPortsBesideNodePorts } from "./host-ports.ts";
 import type { Mode } from "./node-proxy.ts";
 import type { Row } from "./rows.ts";
 import { placeOf, sharedPlace } from "./services.ts";
@@ -47,7 +49,8 @@ export function matrix(modes: readonly Mode[], rows: readonly Row[]): Matrix {
 
 type Named = readonly [title: string, work: (stage: Stage) => Promise<void>];
 
-function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
+/** The tests of a row. */
+export function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
   const { name } = row.network;
   const each = (title: string, work: (stage: Stage, node: Node) => Promise<void>): readonly Named[] =>
     modes.map((mode, index) => [
@@ -61,20 +64,24 @@ function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
   return [
     ...each("every path and source", (stage, node) => stage.judge(stage.scenes(node), checks)),
     ...each("connections are spread, and stay with ClientIP affinity", affinity),
+    ...(row.hostPorts === true
+      ? each("host ports of the plugin portmap beside node ports", hostPortsBesideNodePorts)
+      : []),
     all("an endpoint is replaced, and no request fails", replacement),
+    all("names are resolved while DNS pods are replaced", dnsKeepsAnswering),
     all("the pod network's programs end and begin again", async (stage) => {
-      for (const { node } of stage.proxies) await node.restartNetwork();
+      for (const node of stage.cluster.nodes) await node.restartNetwork();
       await everyPath(stage);
     }),
     all("a node loses its power and comes back, with new pods", async (stage) => {
-      await stage.reboot(stage.cluster.node(1));
+      await stage.reboot(stage.cluster.node(modes.length - 1));
       await everyPath(stage);
     }),
   ];
 }
 
 async function everyPath(stage: Stage): Promise<void> {
-  for (const node of stage.cluster.nodes) await stage.judge(stage.scenes(node), checks);
+  for (const node of stage.nodes) await stage.judge(stage.scenes(node), checks);
 }
 
 const connections = 24;
@@ -103,7 +110,7 @@ async function affinity(stage: Stage, node: Node): Promise<void> {
 }
 
 async function replacement(stage: Stage): Promise<void> {
-  const traffic = stage.cluster.nodes.flatMap((node) =>
+  const traffic = stage.nodes.flatMap((node) =>
     stage.scenes(node).flatMap((scene) => {
       const { index, v6, beside } = scene;
       const { clusterIP, nodePort } = placeOf("cluster", index, v6);
@@ -116,6 +123,6 @@ async function replacement(stage: Stage): Promise<void> {
     }),
   );
   await undisturbed(traffic, async () => {
-    for (const node of stage.cluster.nodes) await stage.replace(node);
+    for (const node of stage.nodes) await stage.replace(node);
   });
 }

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { bgp } from "../harness/networks/bgp.ts";
 import { calico } from "../harness/networks/calico.ts";
 import { docker } from "../harness/networks/docker.ts";
 import { hostGateway } from "../harness/networks/flannel.ts";
+import { udpTunnel } from "../harness/networks/udp-tunnel.ts";
 import { vxlan } from "../harness/networks/vxlan.ts";
 import type { PodNetwork } from "../harness/pod-network.ts";
 
@@ -29,6 +31,8 @@ export interface Row {
   readonly source: { readonly here: NodeSource; readonly elsewhere: NodeSource };
   /** Whether a TCP port of each pod is closed by policy. */
   readonly denies?: boolean;
+  /** Whether the row is the one on which host ports are looked at. */
+  readonly hostPorts?: boolean;
 }
 
 const both = [4, 6] as const;
@@ -45,6 +49,7 @@ export const rows: readonly Row[] = [
     network: hostGateway(),
     families: both,
     acrossNodes: true,
+    hostPorts: true,
     source: { here: "gateway", elsewhere: "node" },
   },
   {
@@ -59,5 +64,18 @@ export const rows: readonly Row[] = [
     acrossNodes: true,
     source: { here: "node", elsewhere: "node" },
     denies: true,
+  },
+  {
+    network: bgp(),
+    families: both,
+    acrossNodes: true,
+    source: { here: "node", elsewhere: "node" },
+    denies: true,
+  },
+  {
+    network: udpTunnel(),
+    families: [4],
+    acrossNodes: true,
+    source: { here: "gateway", elsewhere: "tunnel" },
   },
 ];

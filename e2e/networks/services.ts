@@ -22,13 +22,13 @@ export type Kind = "cluster" | "local" | "host";
 
 const kinds: readonly Kind[] = ["cluster", "local", "host"];
 
-/** Where a Service of one endpoint is found. `index` is that of the endpoint's node. */
+/** Where a Service of one endpoint is found: not at 10.96.0.10, which is DNS. `index` is that of the endpoint's node. */
 export function placeOf(
   kind: Kind,
   index: number,
   v6: boolean,
 ): { readonly clusterIP: string; readonly nodePort: number } {
-  const number = 10 * (index + 1) + kinds.indexOf(kind);
+  const number = 10 * (index + 2) + kinds.indexOf(kind);
   return { clusterIP: addressOf(number, v6), nodePort: 30_000 + number + (v6 ? 500 : 0) };
 }
 

@@ -7,8 +7,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { apply } from "../daemon/daemon.ts";
 import { Manifests } from "../daemon/manifests.ts";
+import type { ApiObject } from "../daemon/objects.ts";
 import type { Outcome } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster, type Node, type Pod } from "../harness/cluster.ts";
+import type { Variant } from "../harness/iptables-variant.ts";
 import { ScratchFolder } from "../harness/scratch.ts";
 import type { Check, Scene } from "./checks.ts";
 import { keepEvidence } from "./evidence.ts";
@@ -37,11 +39,11 @@ export class Stage implements AsyncDisposable {
     this.#row = row;
   }
 
-  /** Builds it with one node for each mode, and the first network. */
+  /** Builds it with one node for each mode, and with two at least: one that is not served can have endpoints too. */
   static async create(modes: readonly Mode[], row: Row): Promise<Stage> {
-    const variant = modes.map((mode) => (mode === "ipvs" ? "legacy" : mode));
+    const variant = modes.map(variantOf);
     const cluster = await createCluster({
-      nodes: modes.length,
+      nodes: Math.max(modes.length, 2),
       ipv6: true,
       variant,
       podNetwork: row.network,
@@ -49,7 +51,9 @@ export class Stage implements AsyncDisposable {
     const stage = new Stage(cluster, new ScratchFolder("networks"), modes, row);
     try {
       await Promise.all(cluster.nodes.map(prepareNode));
-      stage.#proxies = await Promise.all(cluster.nodes.map((node, index) => stage.#startProxy(node, index)));
+      stage.#proxies = await Promise.all(
+        modes.map((_, index) => stage.#startProxy(cluster.node(index), index)),
+      );
       for (const node of cluster.nodes) await row.network.refresh?.(node);
       await stage.#populate();
       return stage;
@@ -75,6 +79,11 @@ export class Stage implements AsyncDisposable {
     await this.#populate();
   }
 
+  /** The nodes that are served. */
+  get nodes(): readonly Node[] {
+    return this.cluster.nodes.slice(0, this.#modes.length);
+  }
+
   /** A node's views, one for each family that the network has. */
   scenes(node: Node): readonly Scene[] {
     const index = this.cluster.nodes.indexOf(node);
@@ -88,7 +97,7 @@ export class Stage implements AsyncDisposable {
       node,
       other,
       here: this.#endpointOf(node),
-      beside: this.#besides(node),
+      beside: this.besides(node),
       there: this.#endpointOf(other),
       index,
       otherIndex,
@@ -120,13 +129,13 @@ export class Stage implements AsyncDisposable {
     await node.removePod(old.name);
   }
 
-  /** Writes the Services with the pods that there are, or those wanted, and waits for all nodes. */
-  async write(wanted: (pod: Pod) => boolean = () => true): Promise<void> {
+  /** Writes the Services with the pods that there are, or those wanted, and other objects, and waits for all nodes. */
+  async write(wanted: (pod: Pod) => boolean = () => true, more: readonly ApiObject[] = []): Promise<void> {
     const objects = servicesOf(this.cluster, this.#row, (node) => this.#endpointOf(node), wanted);
     await apply(
       this.#manifests,
       this.#proxies.map(({ daemon }) => daemon),
-      objects,
+      [...objects, ...more],
     );
   }
 
@@ -177,7 +186,8 @@ export class Stage implements AsyncDisposable {
     return pod;
   }
 
-  #besides(node: Node): Pod {
+  /** A pod of a node that is not the only endpoint of its Services. */
+  besides(node: Node): Pod {
     const pod = node.pods.find((one) => one !== this.#endpointOf(node));
     if (pod === undefined) throw new RangeError(`Cannot find a second pod on ${node.name}`);
     return pod;
@@ -204,6 +214,10 @@ async function prepareNode(node: Node): Promise<void> {
   }
 }
 
+function variantOf(mode: Mode): Variant {
+  return mode === "ipvs" ? "legacy" : mode;
+}
+
 function protocolsOf({ protocol }: Check): readonly ("TCP" | "UDP")[] {
   return protocol === undefined ? ["TCP", "UDP"] : [protocol];
 }
@@ -221,7 +235,7 @@ async function run({ scene, check, protocol }: Cell): Promise<string | undefined
   const request = {
     ...check.to(scene),
     protocol,
-    timeoutMilliseconds: silent ? 300 : 3000,
+    timeoutMilliseconds: silent ? 300 : 10_000,
     ...(check.bytes === undefined ? {} : { bytes: check.bytes }),
   };
   const sender = check.from(scene);
