@@ -40,6 +40,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/forwarder/tcp-port.ts": ["node:net"],
   "src/forwarder/udp-port.ts": ["node:dgram"],
   "src/inspect/host-kernel.ts": ["node:fs"],
+  "src/inspect/read-node.ts": ["node:fs"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { kubeSluice } from "./command.ts";
 
 const manifests = fileURLToPath(new URL("manifests", import.meta.url));
@@ -41,6 +42,28 @@ describe("kube-sluice refuses in one line, with status 2, touching nothing", () 
     [
       "doctor with a folder that is not there",
       ["doctor", "--manifests", "/no/such/folder"],
+      "/no/such/folder",
+    ],
+    ["explain without a connection", ["explain", ...common], "explain needs --from IP and --to"],
+    ["explain with an unknown option", ["explain", ...common, "--form=x"], "unknown flag: --form"],
+    [
+      "explain without a port",
+      ["explain", ...common, "--from=10.244.1.2", "--to=10.96.0.10"],
+      "is not of the form IP:PORT",
+    ],
+    [
+      "explain of two families",
+      ["explain", ...common, "--from=10.244.1.2", "--to=[fd00::1]:80"],
+      "both must be of one family",
+    ],
+    [
+      "explain in another form",
+      ["explain", ...common, "--from=10.244.1.2", "--to=10.96.0.10:80", "--output=xml"],
+      "--output must be one of text, json, yaml",
+    ],
+    [
+      "explain with a folder that is not there",
+      ["explain", "--manifests=/no/such/folder", "--from=10.244.1.2", "--to=10.96.0.10:80"],
       "/no/such/folder",
     ],
     ["demo with another variant", ["demo", "--variant", "ebtables"], "--variant must be nft or legacy"],
@@ -133,6 +156,57 @@ describe("kube-sluice doctor", () => {
     const { stdout } = kubeSluice("doctor", ...common);
     expect(stdout).toMatch(/^node1: iptables mode/);
     expect(stdout).not.toContain("\u001b");
+  });
+});
+
+describe("kube-sluice explain", () => {
+  const shop = fileURLToPath(new URL("shop", import.meta.url));
+  const explain = (...args: readonly string[]) =>
+    kubeSluice(
+      "explain",
+      ...["--manifests", shop, "--hostname-override", "node1", "--cluster-cidr=10.244.0.0/16"],
+      ...args,
+    );
+
+  test.each([
+    ["a pod to a ClusterIP", ["--from=10.244.1.2", "--to=10.96.0.10:80"], "golden/explain.pod"],
+    [
+      "somebody outside to a node port in ipvs mode",
+      ["--from", "198.51.100.7", "--to", "172.31.0.11:30080/tcp", "--proxy-mode=ipvs"],
+      "golden/explain.outside",
+    ],
+    [
+      "a pod to a ClusterIP in ipvs mode, by weight",
+      ["--from=10.244.1.9", "--to=10.96.0.10:80", "--proxy-mode=ipvs"],
+      "golden/explain.weights",
+    ],
+    [
+      "a sender that is not admitted",
+      ["--from=192.0.2.7", "--to=203.0.113.10:80"],
+      "golden/explain.not-admitted",
+    ],
+    [
+      "a port that is no Service's",
+      ["--from=10.244.1.2", "--to=10.96.0.10:81", "--proxy-mode=ipvs"],
+      "golden/explain.other-port",
+    ],
+  ])("says what happens to packets of %s", async (_, args, file) => {
+    const { status, stdout, stderr } = explain(...args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    await expect(stdout).toMatchFileSnapshot(file);
+  });
+
+  test("says the same as JSON and as YAML", () => {
+    const asked = ["--from=10.244.1.2", "--to=10.96.0.10:80"];
+    const json: unknown = JSON.parse(explain(...asked, "--output=json").stdout);
+    expect(json).toMatchObject({
+      connection: { sender: "pod" },
+      mode: "iptables",
+      readFrom: "objects",
+      verdict: "forward",
+      service: { port: "shop/cart:http", frontend: { kind: "ClusterIP" } },
+    });
+    expect(parse(explain(...asked, "-o", "yaml").stdout)).toEqual(json);
   });
 });
 

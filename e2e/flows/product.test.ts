@@ -1,7 +1,8 @@
 /**
  * The program itself meets every flow of every case: real packets, a real kernel, either variant of iptables.
  *
- * The rules are made as an operator makes them, by the command. Every case of the file is run and none is treated
+ * The rules are made as an operator makes them, by the command. What `explain` says of each packet is held against what
+ * becomes of it. Every case of the file is run and none is treated
  * specially. Those with SCTP are run a second time on the kernel of User Mode Linux, whose netfilter has it as modules
  * that must be found and loaded.
  *
@@ -14,6 +15,7 @@ import { runCommand } from "../harness/command.ts";
 import type { Variant } from "../harness/iptables-variant.ts";
 import { nodeProgram } from "../harness/remote-agent.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { contradictions, type ExplainedFlow, explainFlows } from "./explained.ts";
 import { type FlowContext, type FlowResult, runFlowCase } from "./run-flow-case.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/kube-sluice", import.meta.url));
@@ -30,7 +32,22 @@ async function runOnce({ exec, manifests, config, flowCase }: FlowContext): Prom
   );
 }
 
-type Outcome = PromiseSettledResult<readonly FlowResult[]>;
+/** What became of a case's packets, and what `explain` said before they were sent. */
+interface CaseOutcome {
+  readonly results: readonly FlowResult[];
+  readonly explained: readonly ExplainedFlow[];
+}
+
+type Outcome = PromiseSettledResult<CaseOutcome>;
+
+async function runCase(flowCase: FlowCase, variant: Variant): Promise<CaseOutcome> {
+  let explained: readonly ExplainedFlow[] = [];
+  const apply = async (context: FlowContext): Promise<void> => {
+    await runOnce(context);
+    explained = await explainFlows(context, "iptables");
+  };
+  return { results: await runFlowCase(flowCase, { variant, apply }), explained };
+}
 
 /** Runs the cases, several at once; resolves for each when it is over. */
 function startAll(cases: readonly FlowCase[], variant: Variant): ReadonlyMap<FlowCase, Promise<Outcome>> {
@@ -39,7 +56,7 @@ function startAll(cases: readonly FlowCase[], variant: Variant): ReadonlyMap<Flo
   for (const [index, flowCase] of cases.entries()) {
     const lane = index % LANES;
     const outcome = (lanes[lane] ?? Promise.resolve(undefined)).then(async () => {
-      const [settled] = await Promise.allSettled([runFlowCase(flowCase, { variant, apply: runOnce })]);
+      const [settled] = await Promise.allSettled([runCase(flowCase, variant)]);
       return settled;
     });
     outcomes.set(flowCase, outcome);
@@ -48,10 +65,15 @@ function startAll(cases: readonly FlowCase[], variant: Variant): ReadonlyMap<Flo
   return outcomes;
 }
 
-/** What is wrong, as lines to read; throws what the case threw. */
-function failuresOf(outcome: Outcome | undefined): readonly string[] {
+/** What there is; throws what the case threw. */
+function settledValue(outcome: Outcome | undefined): CaseOutcome {
   if (outcome?.status !== "fulfilled") throw outcome?.reason;
-  const failed = outcome.value.filter(({ ok }) => !ok);
+  return outcome.value;
+}
+
+/** What is wrong, as lines to read. */
+function failuresOf({ results }: CaseOutcome): readonly string[] {
+  const failed = results.filter(({ ok }) => !ok);
   return failed.map(
     ({ flow, got, want }) => `${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`,
   );
@@ -71,10 +93,15 @@ describeOnKernel(
       });
 
       test.each(cases)("does with every packet of $name what the case says", async (flowCase) => {
-        const outcome = await outcomes.get(flowCase);
+        const outcome = settledValue(await outcomes.get(flowCase));
         expect(failuresOf(outcome)).toEqual([]);
-        const flows = outcome?.status === "fulfilled" ? outcome.value.map(({ flow }) => flow) : [];
-        expect(flows).toEqual(flowsFor(flowCase, "iptables"));
+        expect(outcome.results.map(({ flow }) => flow)).toEqual(flowsFor(flowCase, "iptables"));
+      });
+
+      test.each(cases)("explains every packet of $name as it goes", async (flowCase) => {
+        const { results, explained } = settledValue(await outcomes.get(flowCase));
+        expect(explained.map(({ flow }) => flow)).toEqual(flowsFor(flowCase, "iptables"));
+        expect(contradictions(results, explained)).toEqual([]);
       });
     });
   },

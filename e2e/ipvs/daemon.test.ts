@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect } from "vitest";
+import type { Explanation } from "../../src/inspect/explanation.ts";
 import { Daemon, type DaemonOptions } from "../daemon/daemon.ts";
 import { eventually } from "../daemon/eventually.ts";
 import { Manifests } from "../daemon/manifests.ts";
@@ -28,6 +29,13 @@ const web: ServiceShape = {
   spec: { externalTrafficPolicy: "Local", type: "NodePort" },
 };
 
+const cart: ServiceShape = {
+  name: "cart",
+  clusterIP: "10.96.0.11",
+  ports: [{ port: 80, targetPort: 8080 }],
+  spec: { sessionAffinity: "ClientIP", sessionAffinityConfig: { clientIP: { timeoutSeconds: 600 } } },
+};
+
 let cluster: Cluster;
 let node: Node;
 let client: Client;
@@ -42,7 +50,7 @@ function prepare(): void {
     await Promise.all(pods.map((pod) => pod.agent.listen({ tcp: [8080] })));
     await cluster.routeClient("10.96.0.0/16", node);
     const manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
-    manifests.set([service(web), sliceOf(web, pods)]);
+    manifests.set([service(web), sliceOf(web, pods), service(cart), sliceOf(cart, pods)]);
     options = {
       from: { manifests: manifests.path },
       config: {
@@ -59,6 +67,20 @@ async function shown(...argv: readonly string[]): Promise<string> {
   return (await node.exec(argv)).stdout;
 }
 
+/** What `explain` says on the node. */
+async function explained(from: string, to: string, ...more: readonly string[]): Promise<Explanation> {
+  const asked = ["explain", "--from", from, "--to", to, "--output", "json", ...more];
+  const { status, stdout, stderr } = await Daemon.command(node, asked);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return JSON.parse(stdout) as Explanation;
+}
+
+/** The objects as the daemon has them. */
+function objects(): readonly string[] {
+  const folder = join(node.directory, "manifests");
+  return ["--manifests", folder, "--hostname-override", node.name, "--cluster-cidr", "10.244.0.0/16"];
+}
+
 const tests = {
   "serves both families, and repairs what somebody does to the device and its addresses": async () => {
     await using daemon = await Daemon.start(node, options);
@@ -72,6 +94,32 @@ const tests = {
     }
     expect(await daemon.stop()).toBe(0);
     expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+  },
+
+  "explain tells what becomes of connections, with the program down": async () => {
+    const [here, there] = cluster.pods.map(({ ip }) => `${ip}:8080`);
+    const outside = await explained(client.ip, `${node.ip}:30080`, "--live", ...objects());
+    expect(outside).toMatchObject({
+      mode: "ipvs",
+      verdict: "forward",
+      destinations: [{ endpoint: here, probability: 1, masquerade: false }],
+      service: { endpoints: [{ in: true }, { in: false, reason: "other-node" }] },
+      drift: [],
+      notes: [],
+    });
+    // A pod has the virtual server of a firewall mark.
+    const pod = await explained(cluster.pods[0]?.ip ?? "", `${node.ip}:30080`);
+    expect(pod.destinations).toMatchObject([
+      { endpoint: here, probability: 0.5, masquerade: true, translatedBy: { table: "ipvs" } },
+      { endpoint: there, probability: 0.5, masquerade: false },
+    ]);
+    expect(pod.destinations[0]?.translatedBy?.rule).toMatch(/^FWM /);
+    const [server] = (await connect(client, cart.clusterIP)).split(" ");
+    const { affinityEntry, destinations } = await explained(client.ip, `${cart.clusterIP}:80`);
+    const endpoint = server === "pod1-1" ? here : there;
+    expect(affinityEntry).toMatchObject({ mechanism: "ipvs", name: `TCP ${cart.clusterIP}:80`, endpoint });
+    expect(affinityEntry?.secondsLeft ?? 0).toBeGreaterThan(300);
+    expect(destinations).toMatchObject([{ endpoint, probability: 1 }]);
   },
 
   "works with the rights that the manifests give it": async () => {

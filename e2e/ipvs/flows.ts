@@ -6,7 +6,7 @@
  * ```
  *
  * TEXT picks the cases with it in their name. Prints a line for each flow that fails, then the totals. Flows that the
- * kernel makes impossible (exceptions.ts) must do what is written there. Exit status: 0 all hold, 1 some do not.
+ * kernel makes impossible (exceptions.ts) must do what is written there, and `explain` must have said so before. Exit status: 0 all hold, 1 some do not.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import { openNetlink } from "../../src/netlink/socket.ts";
 import { parseAddress } from "../../src/proxier/address.ts";
 import type { SyncReport } from "../../src/proxier/backend.ts";
 import { type FlowCase, loadCases } from "../cases/cases.ts";
+import { contradictions, type ExplainedFlow, explainFlows } from "../flows/explained.ts";
 import { type FlowContext, type FlowResult, runFlowCase } from "../flows/run-flow-case.ts";
 import type { Namespace } from "../harness/namespace.ts";
 import { planCluster } from "../oracle/planned-node.ts";
@@ -27,7 +28,8 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-async function apply({ node, variant, env, flowCase }: FlowContext): Promise<void> {
+async function apply(context: FlowContext): Promise<void> {
+  const { node, variant, env, flowCase } = context;
   const { plan } = planCluster(flowCase);
   const { detector } = plan.node;
   const own = [flowCase.node.ips.IPv4, flowCase.node.ips.IPv6].flatMap(
@@ -96,12 +98,23 @@ function holds(flowCase: FlowCase, { flow, got, ok }: FlowResult): boolean {
 
 async function runCase(flowCase: FlowCase): Promise<{ readonly flows: number; readonly failed: number }> {
   try {
-    const results = await runFlowCase(flowCase, { variant: "legacy", mode: "ipvs", apply, forgetAffinity });
+    let explained: readonly ExplainedFlow[] = [];
+    const results = await runFlowCase(flowCase, {
+      variant: "legacy",
+      mode: "ipvs",
+      apply: async (context) => {
+        await apply(context);
+        explained = await explainFlows(context, "ipvs");
+      },
+      forgetAffinity,
+    });
     const failed = results.filter((result) => !holds(flowCase, result));
     for (const { flow, got, want } of failed) {
       print(`${flowCase.name}: ${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`);
     }
-    return { flows: results.length, failed: failed.length };
+    const contradicted = contradictions(results, explained);
+    for (const line of contradicted) print(`${flowCase.name}: ${line}`);
+    return { flows: results.length, failed: Math.max(failed.length, contradicted.length) };
   } catch (error) {
     print(`${flowCase.name}: ${error instanceof Error ? error.stack : String(error)}`);
     return { flows: 1, failed: 1 };

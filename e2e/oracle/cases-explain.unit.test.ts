@@ -22,7 +22,8 @@ describe.each(["iptables", "ipvs"] as const)("explain in %s mode", (mode) => {
       const wanted = exception === undefined ? fateOfExpectation(flow.expect) : exceptions[exception];
       const explanation = explained.explain(packetOf(flowCase, flow));
       expect.soft(fateOfExplanation(explanation), flow.name).toBe(wanted);
-      expect.soft(explanation.notes, flow.name).toEqual([]);
+      // Every rule is understood, and no Service left out.
+      expect.soft(explanation.notes.filter((note) => !note.startsWith("The address belongs to"))).toEqual([]);
     }
   });
 });

@@ -136,14 +136,18 @@ function storiesFrom(cluster: Cluster, overlappingPorts: boolean): fc.Arbitrary<
     });
 }
 
-/**
- * An event with what the API server would have made sure of: no two ports of a Service have the same number and protocol,
- * and a Service without `clusterIP` has no `clusterIPs` either. Such objects cannot be stored, and the product is free to
- * make of them what it likes.
- */
 function asStored(edit: Edit): Edit {
-  if (edit.kind !== "upsertService" || !edit.service.spec) return edit;
-  const { spec } = edit.service;
+  return edit.kind === "upsertService" ? { ...edit, service: storedService(edit.service) } : edit;
+}
+
+/**
+ * A Service with what the API server would have made sure of: no two of its ports have the same number and protocol, and
+ * without `clusterIP` it has no `clusterIPs` either. Such objects cannot be stored, and the product is free to make of
+ * them what it likes.
+ */
+export function storedService(service: ServiceObject): ServiceObject {
+  const { spec } = service;
+  if (!spec) return service;
   const ports = spec.ports ?? [];
   const isFirst = (index: number): boolean =>
     ports.findIndex(
@@ -152,10 +156,7 @@ function asStored(edit: Edit): Edit {
     ) === index;
   const clusterIPs = spec.clusterIP === "" ? [] : spec.clusterIPs;
   return {
-    ...edit,
-    service: {
-      ...edit.service,
-      spec: { ...spec, clusterIPs, ports: spec.ports && ports.filter((_, index) => isFirst(index)) },
-    },
+    ...service,
+    spec: { ...spec, clusterIPs, ports: spec.ports && ports.filter((_, index) => isFirst(index)) },
   };
 }

@@ -12,12 +12,15 @@ Usage:
   kube-sluice [run] [flags]               the daemon; --once syncs once and leaves the rules in place
   kube-sluice render --manifests DIR      prints what the kernel would be sent; touches nothing
   kube-sluice ipvsadm -Ln                 lists virtual servers as ipvsadm does, in every mode; --help for its options
+  kube-sluice explain --from IP --to IP:PORT[/PROTOCOL] [--via INTERFACE] [--live] [--output text|json|yaml]
+                                          what happens to the first packet of such a connection, and why: on this
+                                          node, or with --manifests DIR (and without --live) from objects alone
   kube-sluice cleanup                     removes what any mode left on this node, and nothing else
   kube-sluice doctor [--strict]           what is missing or wrong on this node; changes nothing
   kube-sluice demo [--keep]               a two-node cluster in network namespaces, with traffic
   kube-sluice version | help
 
-Flags of run, render, cleanup and doctor (kube-proxy's, and some of our own):
+Flags of run, render, explain, cleanup and doctor (kube-proxy's, and some of our own):
 `;
 
 /** Commands, and the flags of those that are configured. */

@@ -11,11 +11,12 @@ import { readConfigFile } from "../config/read-config-file.ts";
 import { Logging } from "../operations/logger.ts";
 import { addDemoCommand } from "./demo-command.ts";
 import { CommandError } from "./exit.ts";
+import { type ExplainOptions, splitExplainOptions } from "./explain-options.ts";
 import { helpText } from "./help.ts";
 import { version } from "./version.ts";
 
 /** The commands that read kube-proxy's configuration and flags. */
-const configured = ["run", "render", "cleanup", "doctor"] as const;
+const configured = ["run", "render", "explain", "cleanup", "doctor"] as const;
 
 type ConfiguredCommand = (typeof configured)[number];
 
@@ -85,9 +86,10 @@ function commanderStatus(error: CommanderError): number {
   throw new CommandError(2, `${error.message.replace(/^error: /, "")}; see kube-sluice help`);
 }
 
-async function runConfigured(command: ConfiguredCommand, argv: readonly string[]): Promise<number> {
+async function runConfigured(command: ConfiguredCommand, args: readonly string[]): Promise<number> {
+  const { options, rest } = splitOptions(command, args);
   const startup = await loadConfig({
-    argv,
+    argv: rest,
     readFile: readConfigFile,
     hostName: hostname(),
     nodeNameVariable: process.env["NODE_NAME"],
@@ -107,16 +109,31 @@ async function runConfigured(command: ConfiguredCommand, argv: readonly string[]
     case "cleanup":
       return await withLogging(startup, (logging) => cleanUp(startup, logging));
     case "run":
-      return await withLogging(startup, (logging) => perform(command, startup, logging));
+      return await withLogging(startup, (logging) => perform(command, startup, options, logging));
   }
+}
+
+/** Of the commands that read kube-proxy's flags one has options besides. */
+function splitOptions(
+  command: ConfiguredCommand,
+  args: readonly string[],
+): { readonly options: ExplainOptions | undefined; readonly rest: readonly string[] } {
+  return command === "explain" ? splitExplainOptions(args) : { options: undefined, rest: args };
 }
 
 async function perform(
   command: ConfiguredCommand,
   startup: Extract<Startup, { action: "run" }>,
+  options: ExplainOptions | undefined,
   logging: Logging,
 ): Promise<number> {
   switch (command) {
+    case "explain": {
+      const { explainConnection } = await import("./explain.ts");
+      const log = logging.component("explain");
+      print(options === undefined ? "" : await explainConnection(startup, options, log));
+      return 0;
+    }
     case "run": {
       const { run } = await import("./run.ts");
       return await run(startup, logging, terminationSignal());

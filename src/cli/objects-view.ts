@@ -39,7 +39,7 @@ export function objectsView(
     location: { nodeName, zone: state.node?.zone ?? "" },
     allowedExternalAddresses,
     problems,
-    scheduler: isIpvs ? ipvsScheduler(config) : undefined,
+    weighted: isIpvs,
     planned: isIpvs
       ? { mode: "ipvs", settings: ipvsRenderSettings(config, nodeName, state, localAddresses) }
       : { mode: "iptables", rules: assumedSettings(config), localAddresses },

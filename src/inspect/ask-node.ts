@@ -52,15 +52,20 @@ export interface NodeAnswer {
   readonly verdict: Verdict;
   /** Sorted by endpoint. Empty unless the packet is translated. */
   readonly destinations: readonly NodeDestination[];
-  /** What all ways have in common; of a packet that is not translated all that happens to it. */
+  /** What decided, in the order of the packet's way; where ways part, those of the first destinations one after the other. */
   readonly steps: readonly TraceStep[];
+  /** Of the virtual server of IPVS that takes the packet, if one does. */
+  readonly scheduler: string | undefined;
   readonly remembered: RememberedClient | undefined;
   /** Rules that may apply but cannot be judged; the answer is certain only if there are none. */
   readonly uncertain: readonly string[];
 }
 
-/** The connection as the tracer has it. */
+/** The port that the client is taken to use. */
 const clientPort = 40_000;
+
+/** Ways of one packet whose steps are told. */
+const shownWays = 16;
 
 /** Whether a process of the node opens it. */
 export function isOfNode(connection: Connection, localAddresses: ReadonlySet<string>): boolean {
@@ -85,7 +90,8 @@ export function askNode(state: NodeState, connection: Connection, options: { mem
   return {
     verdict: verdictOf(outcomes, destinations),
     destinations,
-    steps: commonSteps(outcomes),
+    steps: merged(outcomes.slice(0, shownWays).map(({ steps }) => decisive(steps))),
+    scheduler: schedulerOf(outcomes),
     remembered: rememberedClient(outcomes, connection, memory),
     uncertain: [...new Set(outcomes.flatMap(({ skipped }) => skipped))],
   };
@@ -174,6 +180,17 @@ function verdictOf(outcomes: readonly Outcome[], destinations: readonly NodeDest
   return outcomes.some(({ steps }) => steps.some(isHealthCheck)) ? "accept" : "none";
 }
 
+/** The word between a virtual server and the real server that it chose, see balance.ts. */
+function schedulerOf(outcomes: readonly Outcome[]): string | undefined {
+  for (const { text, table } of outcomes.flatMap(({ steps }) => steps)) {
+    const [, scheduler] = /^ipvs: .* (\S+) -> /.exec(text) ?? [];
+    if (table === "ipvs" && scheduler !== undefined) {
+      return scheduler;
+    }
+  }
+  return undefined;
+}
+
 /** The chains that let packets through to the health-check ports, in the modes' words. */
 function isHealthCheck({ table, chain, rule }: TraceStep): boolean {
   return (
@@ -183,9 +200,41 @@ function isHealthCheck({ table, chain, rule }: TraceStep): boolean {
   );
 }
 
-function commonSteps(outcomes: readonly Outcome[]): readonly TraceStep[] {
-  const [first, ...others] = outcomes.map(({ steps }) => steps);
-  return (first ?? []).filter(({ text }) => others.every((steps) => steps.some((one) => one.text === text)));
+/** Without jumps that led to nothing. */
+function decisive(steps: readonly TraceStep[]): readonly TraceStep[] {
+  const kept: TraceStep[] = [];
+  const entered = new Set<string>();
+  for (const step of steps.toReversed()) {
+    const { rule, table, chain } = step;
+    const target = rule?.target;
+    const isJump = target?.kind === "jump" || target?.kind === "goto";
+    if (isJump ? entered.has(`${table} ${target.chain}`) : target?.kind !== "return") {
+      entered.add(`${table} ${chain}`);
+      kept.unshift(step);
+    }
+  }
+  return kept;
+}
+
+/** Ways that part and come together again, as one list: a step stands behind the one that it followed, and its siblings. */
+function merged(ways: readonly (readonly TraceStep[])[]): readonly TraceStep[] {
+  const steps: TraceStep[] = [];
+  for (const way of ways) {
+    let at = 0;
+    for (const step of way) {
+      const known = steps.findIndex(({ text }) => text === step.text);
+      if (known < 0) {
+        while (steps[at]?.table === step.table && steps[at]?.chain === step.chain) {
+          at += 1;
+        }
+        steps.splice(at, 0, step);
+        at += 1;
+      } else {
+        at = Math.max(at, known + 1);
+      }
+    }
+  }
+  return steps;
 }
 
 function rememberedClient(

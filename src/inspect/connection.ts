@@ -53,7 +53,11 @@ export function formatDestination({
   to,
   port,
   protocol,
-}: Pick<Connection, "to" | "port" | "protocol">): string {
+}: {
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: string;
+}): string {
   return `${to.includes(":") ? `[${to}]` : to}:${port}/${protocol}`;
 }
 

@@ -27,8 +27,8 @@ export interface ObjectsView {
   readonly location: NodeLocation;
   readonly allowedExternalAddresses: readonly Cidr[];
   readonly problems: ReadonlyMap<ObjectKey, readonly Problem[]>;
-  /** The scheduler of Services that ask for none; undefined outside of ipvs mode. */
-  readonly scheduler: string | undefined;
+  /** Whether endpoints have weights: in ipvs mode. */
+  readonly weighted: boolean;
 }
 
 /** Explains the service port of an arrival. */
@@ -66,7 +66,6 @@ export function explainService(
         }),
     pool,
     endpoints: judged(view, arrival, pool).map((one) => explainEndpoint(view, arrival, one)),
-    ...(view.scheduler === undefined ? {} : { scheduler: port.scheduler?.name ?? view.scheduler }),
     ...(port.affinity === undefined ? {} : { affinityTimeoutSeconds: port.affinity.timeoutSeconds }),
     problems: (view.problems.get(service) ?? []).map(problemText),
   };
@@ -108,7 +107,7 @@ function explainEndpoint(
   { port }: Arrival,
   { endpoint, exclusion }: JudgedEndpoint,
 ): ExplainedEndpoint {
-  const weight = view.scheduler === undefined ? undefined : weightOf(port.weights, endpoint);
+  const weight = view.weighted ? weightOf(port.weights, endpoint) : undefined;
   const reason = exclusion ?? (weight === 0 ? "weight-0" : undefined);
   return {
     endpoint: endpoint.target,

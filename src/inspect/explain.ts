@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { TraceStep } from "../iptables/builder/mod.ts";
+import { splitHostPort, type TraceStep } from "../iptables/builder/mod.ts";
 import {
   askNode,
   isOfNode,
@@ -54,17 +54,15 @@ export function explain({ connection, objects, kernel, notes = [] }: ExplainInpu
   const service = reading?.service(kernel === undefined ? undefined : fresh);
   const refusal = refusalStep(answer.steps);
   const reason = reading?.answer.verdict === "forward" ? usualReason(reading.answer) : undefined;
-  const ended =
-    reading?.answer.verdict === answer.verdict && "reason" in reading.answer
-      ? reading.answer.reason
-      : undefined;
+  const ended = reading?.refusal(answer);
   return {
     connection: { ...withoutVia(connection), sender: senderOf(reading, connection, state) },
     mode: modeOf(state),
     readFrom: kernel === undefined ? "objects" : "kernel",
     verdict: answer.verdict,
     ...(ended === undefined ? {} : { refusal: ended }),
-    destinations: answer.destinations.map(explainDestination),
+    destinations: answer.destinations.map((one) => explainDestination(one, state)),
+    ...(answer.scheduler === undefined ? {} : { scheduler: answer.scheduler }),
     ...(reason === undefined ? {} : { masqueradeReason: reason }),
     rules: answer.steps.map(met),
     ...(refusal === undefined ? {} : { refusedBy: met(refusal) }),
@@ -72,12 +70,13 @@ export function explain({ connection, objects, kernel, notes = [] }: ExplainInpu
       ? {}
       : {
           affinityEntry: answer.remembered,
-          withoutAffinity: fresh.destinations.map(explainDestination),
+          withoutAffinity: fresh.destinations.map((one) => explainDestination(one, state)),
         }),
     ...(service === undefined ? {} : { service }),
     drift: wanted === undefined ? [] : driftOf(wanted, fresh),
     notes: [
       ...notes,
+      ...(service === undefined && answer.verdict !== "accept" ? (reading?.neighbours() ?? []) : []),
       ...(planned?.rejected ?? []).map(
         ({ service: key, reason: why }) =>
           `Service ${key} is left out, because its rules cannot be written: ${why}.`,
@@ -124,6 +123,26 @@ class Reading {
     this.sender = from === "any" ? "outside" : from;
   }
 
+  /** Why the packet ends, if it does so for the objects' reasons. */
+  refusal({ verdict }: NodeAnswer): Explanation["refusal"] {
+    if (this.answer.verdict === "none" && verdict === "reject" && this.neighbours().length > 0) {
+      return "other-port";
+    }
+    return this.answer.verdict === verdict && "reason" in this.answer ? this.answer.reason : undefined;
+  }
+
+  /** What else the address is for. */
+  neighbours(): readonly string[] {
+    const { to } = this.#connection;
+    return [...this.#view.plan.services.values()].flatMap(({ ports }) =>
+      ports.flatMap(({ displayName, protocol, frontends }) =>
+        frontends
+          .filter(({ address }) => address === to)
+          .map(({ port }) => `The address belongs to ${displayName} with port ${port}/${protocol}.`),
+      ),
+    );
+  }
+
   /** @param kernel what the kernel does with a new client, where it was read */
   service(kernel: NodeAnswer | undefined): ExplainedService | undefined {
     const arrival = arrivalOf(this.answer);
@@ -166,7 +185,10 @@ function withAddresses(planned: NodeState, { localAddresses }: NodeState): NodeS
   return { ...planned, localAddresses: new Set([...planned.localAddresses, ...localAddresses]) };
 }
 
-function explainDestination(destination: NodeDestination): ExplainedDestination {
+function explainDestination(
+  destination: NodeDestination,
+  { localAddresses }: NodeState,
+): ExplainedDestination {
   const { endpoint, probability, masquerade, verdict, steps } = destination;
   const translation = translationStep(steps);
   const masquerading = masquerade ? masqueradeStep(steps) : undefined;
@@ -175,6 +197,7 @@ function explainDestination(destination: NodeDestination): ExplainedDestination 
     endpoint,
     probability,
     masquerade,
+    onThisNode: localAddresses.has(splitHostPort(endpoint)?.address ?? endpoint),
     verdict,
     ...(translation === undefined ? {} : { translatedBy: met(translation) }),
     ...(masquerading === undefined ? {} : { masqueradedBy: met(masquerading) }),

@@ -23,6 +23,8 @@ export interface ExplainedDestination {
   readonly endpoint: string;
   readonly probability: number;
   readonly masquerade: boolean;
+  /** Its address is one of this node's: packets from outside pass nothing there that could masquerade them. */
+  readonly onThisNode: boolean;
   /** What becomes of it on the way: a rule of somebody else may still end it. */
   readonly verdict: "forward" | "drop" | "reject";
   /** What gave it this destination. */
@@ -77,8 +79,6 @@ export interface ExplainedService {
   /** The endpoints that were chosen from: of the cluster or of this node. */
   readonly pool: Pool;
   readonly endpoints: readonly ExplainedEndpoint[];
-  /** Of IPVS. */
-  readonly scheduler?: string;
   /** Absent without session affinity. */
   readonly affinityTimeoutSeconds?: number;
   /** What is wrong with its objects. */
@@ -102,13 +102,15 @@ export interface Explanation {
   /** What the verdict was read from. */
   readonly readFrom: "kernel" | "objects";
   readonly verdict: Verdict;
-  /** Why a packet is not forwarded, where objects tell. */
-  readonly refusal?: RefusalReason;
+  /** Why a packet is not forwarded, where objects tell; `other-port`: the address is a Service's, the port is not. */
+  readonly refusal?: RefusalReason | "other-port";
   /** Empty unless the packet is translated. */
   readonly destinations: readonly ExplainedDestination[];
+  /** How the virtual server of IPVS chooses that takes the packet. */
+  readonly scheduler?: string;
   /** Why its source is replaced or not, where objects tell; a hairpin destination has its own reason. */
   readonly masqueradeReason?: MasqueradeReason;
-  /** What all destinations have in common, in the order of the packet's way. */
+  /** What decided, in the order of the packet's way; of the first destinations one after the other where their ways part. */
   readonly rules: readonly MetRule[];
   /** The rule that ended the packet. */
   readonly refusedBy?: MetRule;
