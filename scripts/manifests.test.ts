@@ -15,7 +15,9 @@ import { readConfigFile } from "../src/config/read-config-file.ts";
 import { bytesOf, kubeadmFile } from "../src/config/testing.ts";
 import { eventsPath } from "../src/kube/event-object.ts";
 import { watchedResources } from "../src/kube/watched-resource.ts";
+import { missingCapabilities } from "../src/operations/capabilities.ts";
 import { healthReply } from "../src/operations/health-server.ts";
+import { schemaProblems } from "./kubernetes-schema.ts";
 
 const root = path.dirname(import.meta.dirname);
 const folder = path.join(root, "manifests");
@@ -28,7 +30,12 @@ interface Container {
   readonly command: readonly string[];
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
-  readonly securityContext: { readonly privileged?: boolean; readonly readOnlyRootFilesystem: boolean };
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly securityContext: {
+    readonly privileged?: boolean;
+    readonly readOnlyRootFilesystem: boolean;
+    readonly capabilities?: unknown;
+  };
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
 }
 
@@ -37,6 +44,7 @@ interface Probe {
 }
 
 interface DaemonSet {
+  readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string };
   readonly spec: {
     readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
@@ -133,7 +141,7 @@ describe("files", () => {
         "kustomization.yaml",
         ...resources.filter((one) => !one.startsWith("../")),
         ...patches.map((patch) => patch.path),
-        ...configMapGenerator.flatMap((one) => one.files),
+        ...configMapGenerator.flatMap((one) => one.files.map((file) => file.replace(/^.*=/, ""))),
       ];
       expect(readdirSync(path.join(folder, name)).toSorted()).toEqual(named.toSorted());
       for (const one of [...named, ...resources]) {
@@ -141,7 +149,13 @@ describe("files", () => {
         expect(one.startsWith("../") ? [] : objectsOf(read(name, one))).not.toContain(null);
       }
     }
-    expect(readdirSync(folder).toSorted()).toEqual(["base", ...overlays].toSorted());
+    expect(readdirSync(folder).toSorted()).toEqual(["base", "monitoring", ...overlays].toSorted());
+  });
+
+  test("are what Kubernetes' own types allow", async () => {
+    for (const object of [daemonSet, ...rbac]) {
+      expect(await schemaProblems(object), object.kind).toEqual([]);
+    }
   });
 
   test("the guide names kustomizations that exist", () => {
@@ -264,12 +278,15 @@ describe.each(overlays)("overlay %s", (mode) => {
 
   // setup.sh installs kubectl; without it only a developer's machine may pass.
   const isMissing = spawnSync("kubectl", ["version", "--client"]).error !== undefined;
-  test.skipIf(isMissing && process.env["CI"] === undefined)("is what kubectl makes of it", () => {
+  test.skipIf(isMissing && process.env["CI"] === undefined)("is what kubectl makes of it", async () => {
     const text = execFileSync("kubectl", ["kustomize", path.join(folder, mode)], { encoding: "utf8" });
     const objects = objectsOf(text);
     expect(objects.map(({ kind }) => kind).toSorted()).toEqual(
       ["ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet", "ServiceAccount"].toSorted(),
     );
+    for (const object of objects) {
+      expect(await schemaProblems(object), object.kind).toEqual([]);
+    }
     const config = read(mode, "config.conf");
     expect(single(objects, "ConfigMap")).toMatchObject({
       metadata: { name: "kube-proxy", namespace: "kube-system" },
@@ -278,6 +295,28 @@ describe.each(overlays)("overlay %s", (mode) => {
     const { containers, initContainers } = single<DaemonSet>(objects, "DaemonSet").spec.template.spec;
     expect(containerOf(containers).securityContext.privileged).toBe(false);
     expect(initContainers).toHaveLength(1);
+  });
+});
+
+test("the container's ports are those that the program listens on", async () => {
+  const { config } = await startWith(kubeadmFile);
+  const listens = {
+    healthz: serverAddress(config.healthzBindAddress)?.port,
+    metrics: serverAddress(config.metricsBindAddress)?.port,
+  };
+  const ports = proxy.ports.map(({ name, containerPort }) => [name, containerPort]);
+  expect(Object.fromEntries(ports)).toEqual(listens);
+});
+
+test("the container has the capabilities that the program asks for, and no others", () => {
+  const { capabilities } = proxy.securityContext;
+  const none = missingCapabilities("CapEff:\t0000000000000000\n");
+  expect(capabilities).toEqual({ drop: ["ALL"], add: [...none] });
+  expect(proxy.securityContext).toMatchObject({
+    privileged: false,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    seccompProfile: { type: "RuntimeDefault" },
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import type { LoadedStartup } from "../config/load-config.ts";
 import { systemClock } from "../kube/clock.ts";
+import type { RequestReport } from "../kube/metered-transport.ts";
 import type { LogFields, LogLevel, ObjectSource } from "../kube/source.ts";
 import type { RecordEvent } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
@@ -26,6 +27,7 @@ export async function openSource(
   nodeName: string,
   log: (level: LogLevel, message: string, fields: LogFields) => void,
   signal: AbortSignal,
+  onRequest: (report: RequestReport & { readonly host: string }) => void = () => {},
 ): Promise<OpenSource> {
   const { manifests, once, master } = startup.process;
   if (manifests !== undefined) {
@@ -36,6 +38,7 @@ export async function openSource(
   const { ApiSource } = await import("../kube/api-source.ts");
   const { EventWriter } = await import("../kube/event-writer.ts");
   const { HttpTransport } = await import("../kube/transport.ts");
+  const { MeteredTransport } = await import("../kube/metered-transport.ts");
   try {
     const access = await openApiAccess({
       kubeconfig: startup.config.clientConnection.kubeconfig,
@@ -44,7 +47,12 @@ export async function openSource(
       clock: systemClock,
       log,
     });
-    const transport = new HttpTransport(access);
+    const { host } = (await access.current()).server;
+    const transport = new MeteredTransport(
+      new HttpTransport(access),
+      () => systemClock.now(),
+      (report) => onRequest({ ...report, host }),
+    );
     const { qps, burst } = startup.config.clientConnection;
     const events = new EventWriter({
       transport,

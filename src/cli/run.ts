@@ -102,6 +102,7 @@ class Daemon {
       nodeName,
       (level, message, fields) => this.#telemetry.onLog(level, message, fields),
       this.#signal,
+      (report) => this.#telemetry.apiRequest(report),
     );
     this.#events = new EventRecorder(recordEvent, nodeName);
     this.#events.starting();

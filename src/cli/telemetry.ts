@@ -7,12 +7,13 @@
  */
 import type { FlowReport } from "../conntrack/flow-reconciler.ts";
 import { isRestoreError } from "../iptables/restore-error.ts";
+import type { RequestReport } from "../kube/metered-transport.ts";
 import type { LogFields, LogLevel, ObjectKind } from "../kube/source.ts";
 import { systemClock } from "../operations/clock.ts";
 import type { Logger } from "../operations/logger.ts";
 import { ModeMetrics, type ProxyMode } from "../operations/mode-metrics.ts";
 import { ProblemLog } from "../operations/problem-log.ts";
-import { processRegistry } from "../operations/process-metrics.ts";
+import { ComponentMetrics, processRegistry } from "../operations/process-metrics.ts";
 import { ProxyHealth } from "../operations/proxy-health.ts";
 import { ProxyMetrics } from "../operations/proxy-metrics.ts";
 import { SluiceMetrics } from "../operations/sluice-metrics.ts";
@@ -21,6 +22,7 @@ import type { Family } from "../proxier/address.ts";
 import type { NodeObject, Problem } from "../proxier/objects.ts";
 import type { ProxierObserver, SyncFailure, SyncOutcome } from "../proxier/proxier.ts";
 import type { FeedObserver } from "./cluster-feed.ts";
+import { version } from "./version.ts";
 
 /** What the rest of the program wants to hear. */
 export interface TelemetryHooks {
@@ -57,6 +59,7 @@ export class Telemetry implements FeedObserver {
   readonly #log: Logger;
   readonly #hooks: TelemetryHooks;
   readonly #problems = new ProblemLog();
+  readonly #component = new ComponentMetrics({ version: `v${version}`, commit: "" });
 
   constructor(log: Logger, mode: ProxyMode, syncPeriodMs: number, hooks: TelemetryHooks) {
     this.#log = log;
@@ -69,8 +72,14 @@ export class Telemetry implements FeedObserver {
 
   /** Everything that `/metrics` shows. */
   get registries(): readonly ReturnType<typeof processRegistry>[] {
-    const own = [this.proxyMetrics.registry, this.modeMetrics.registry, this.ownMetrics.registry];
-    return [...own, processRegistry()];
+    const own = [this.proxyMetrics, this.modeMetrics, this.ownMetrics, this.#component];
+    return [...own.map(({ registry }) => registry), processRegistry()];
+  }
+
+  /** A request to the API server has ended. */
+  apiRequest({ method, code, host, seconds }: RequestReport & { readonly host: string }): void {
+    this.#component.apiRequests.inc({ code, method, host });
+    this.#component.apiRequestDuration.observe({ verb: method, host }, seconds);
   }
 
   /** Another mode, or another period, is in effect now. */
