@@ -62,6 +62,7 @@ function describe(context: ModeContext, opened: OpenIpvs, variant: string): Open
   return {
     backend: opened.backend,
     details: { variant, scheduler: ipvsScheduler(context.config), hairpin: opened.settings.hairpin },
+    localAddresses: () => opened.backend.localAddresses,
     watch: (proxier) => new IpvsWatch(context, opened, proxier),
   };
 }

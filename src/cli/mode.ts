@@ -6,7 +6,7 @@
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { Variant } from "../iptables/tools.ts";
 import type { LogFields, Logger } from "../operations/logger.ts";
-import type { Family } from "../proxier/address.ts";
+import type { Address, Family } from "../proxier/address.ts";
 import type { Backend } from "../proxier/backend.ts";
 import type { NodeObject, ObjectKey, Problem } from "../proxier/objects.ts";
 import type { NodePlan } from "../proxier/plan.ts";
@@ -45,6 +45,11 @@ export interface OpenBackend {
   readonly backend: Backend;
   /** What was found, for the log. */
   readonly details: LogFields;
+  /**
+   * Addresses of this node's interfaces, where the backend is told of them anyway: reading them costs time for each, and ipvs
+   * mode has one for each Service. Undefined while it does not know them.
+   */
+  readonly localAddresses?: () => readonly Address[] | undefined;
   /** Makes what watches over the backend. Not called for a single sync. */
   watch(proxier: Proxier): Watch;
 }

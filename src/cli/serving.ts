@@ -135,7 +135,7 @@ export class Serving {
       backend: opened.backend,
       clock: systemClock,
       observer,
-      readNodePorts: () => nodePorts(localAddresses),
+      readNodePorts: () => nodePorts(() => opened.localAddresses?.() ?? localAddresses()),
       intervals: {
         minIntervalMs: settings.minSyncPeriodMs,
         retryMs: settings.syncPeriodMs,

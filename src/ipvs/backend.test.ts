@@ -172,6 +172,16 @@ describe("IpvsBackend.sync()", () => {
     expect(node.host.entries().filter((one) => one.startsWith("KUBE-SLUICE-NODE-IP"))).toEqual([]);
   });
 
+  test("knows the addresses of the node without its own, from the first sync on", async () => {
+    expect(node.backend.localAddresses).toBeUndefined();
+    node.cluster.put(service(), slice(["10.244.1.1"]));
+    await node.sync();
+    expect(node.backend.localAddresses).toEqual(["127.0.0.1", "192.168.0.2"]);
+    node.host.addAddress(100, "192.168.1.2");
+    await node.backend.repairAddresses();
+    expect(node.backend.localAddresses).toContain("192.168.1.2");
+  });
+
   test("keeps the families apart", async () => {
     const six = new FakeNode({
       host: node.host,

@@ -11,22 +11,19 @@
  *
  * @module
  */
-import type { NetlinkConnection } from "../netlink/connection.ts";
 import type { KernelError } from "../netlink/kernel-error.ts";
 import type { RouteEvent } from "../netlink/route-event.ts";
-import { type Address, type Cidr, type Family, familyOf, parseAddress } from "../proxier/address.ts";
+import { type Address, type Family, familyOf, parseAddress } from "../proxier/address.ts";
 import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend.ts";
-import type { Clock } from "../proxier/clock.ts";
-import type { ObjectKey, Problem } from "../proxier/objects.ts";
 import type { NodePlan, Plan, PlanChange } from "../proxier/plan.ts";
+import type { IpvsDoors, IpvsOptions } from "./backend-options.ts";
 import type { OwnedTables } from "./difference.ts";
 import { DrainBook } from "./drain-book.ts";
 import type { FormerBeliefs } from "./drift.ts";
 import { DriftKeeper } from "./drift-keeper.ts";
 import { type FormerState, KnownState } from "./known-state.ts";
-import { LocalAddresses, type ReservedAddresses } from "./local-addresses.ts";
+import { LocalAddresses } from "./local-addresses.ts";
 import { MarkAllocator } from "./marks.ts";
-import type { IpvsClient } from "./netlink/client.ts";
 import { virtualServerName } from "./netlink/virtual-server.ts";
 import { Operations, type ServerRef } from "./operations.ts";
 import { Programmer, type Workplace } from "./programmer.ts";
@@ -41,38 +38,11 @@ import {
   readServers,
   readSets,
 } from "./read-kernel.ts";
-import type { RuleKeeper, RuleReport } from "./rule-keeper.ts";
+import type { RuleReport } from "./rule-keeper.ts";
 import type { Failure, RunCounts } from "./run-operations.ts";
 import { ServiceBook } from "./service-book.ts";
 import type { ServiceTables } from "./service-tables.ts";
 import { addressKey, type Owner, serverKey, thingOf, WantedState } from "./wanted-state.ts";
-
-/** The ways to the kernel. The backend owns them and closes them with itself. */
-export interface IpvsDoors {
-  readonly ipvs: IpvsClient;
-  /** Protocol "netfilter". */
-  readonly sets: NetlinkConnection;
-  /** Protocol "route". */
-  readonly route: NetlinkConnection;
-  readonly rules: RuleKeeper;
-}
-
-/** What does not change while the backend lives. */
-export interface IpvsOptions {
-  readonly nodeName: string;
-  /** The scheduler of Services that ask for none. */
-  readonly scheduler: string;
-  readonly reserved: ReservedAddresses;
-  /** Networks whose virtual servers are never deleted. */
-  readonly excludeCIDRs: readonly Cidr[];
-  /** How long a real server may drain; 0: not at all. */
-  readonly drainMs: number;
-  /** Whether hairpin traffic is recognised by a set of all endpoints. */
-  readonly hairpinSet: boolean;
-  readonly clock: Clock;
-  /** Told what is wrong with a Service in this mode; replaces what was said before. Must not throw. */
-  readonly onProblems: (service: ObjectKey, problems: readonly Problem[]) => void;
-}
 
 /** Owner of what the node as a whole wants. */
 const nodeOwner: Owner = "node";
@@ -157,6 +127,11 @@ export class IpvsBackend implements Backend {
   /** Call when the rules may be gone: the next sync looks at them. */
   noteFlush(): void {
     this.#doors.rules.doubt();
+  }
+
+  /** Addresses of all interfaces but kube-ipvs0, as the kernel has told of them; undefined before the first sync. */
+  get localAddresses(): readonly Address[] | undefined {
+    return this.#known === undefined ? undefined : [...this.#local.all];
   }
 
   /** Whether something drains, or could not be taken away: {@link drain} has work. */

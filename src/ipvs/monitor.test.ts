@@ -119,11 +119,11 @@ describe("IpvsMonitor", () => {
     monitor.noteEvent(event);
     monitor.noteLoss();
     await clock.advance(1_000);
-    expect(did).toEqual(["100 repair"]);
+    expect(did).toEqual(["100 repair", "100 sync"]);
     work.expected = true;
     monitor.noteEvent(event);
     await clock.advance(1_000);
-    expect(did).toHaveLength(1);
+    expect(did).toHaveLength(2);
   });
 
   test("tells of an error and tries the job again", async () => {
@@ -133,7 +133,7 @@ describe("IpvsMonitor", () => {
     expect(did).toEqual(["100 repair", "Error: told to fail"]);
     work.failing = false;
     await clock.advance(1_000);
-    expect(did.at(-1)).toBe("1100 repair");
+    expect(did.slice(2)).toEqual(["1100 repair", "1100 sync"]);
   });
 
   test("reads everything back again and again, and asks for a sync when something differs", async () => {

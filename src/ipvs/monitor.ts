@@ -114,16 +114,18 @@ export class IpvsMonitor {
   }
 
   async #do(job: Job): Promise<void> {
-    const { backend, exclusively, requestSync, onError } = this.#options;
+    const { backend, exclusively, onError } = this.#options;
     try {
       switch (job) {
         case "retry":
           this.#retries += 1;
-          requestSync();
+          this.#requestSync();
           break;
         case "repair":
           await exclusively(() => backend.repairAddresses());
           this.synced();
+          // Other addresses may take node ports now, which is for the plan to say.
+          this.#requestSync();
           break;
         case "drain":
           await exclusively(() => backend.drain());
@@ -143,6 +145,13 @@ export class IpvsMonitor {
     }
   }
 
+  /** A job that was under way when the end came asks for nothing more. */
+  #requestSync(): void {
+    if (!this.#stopped) {
+      this.#options.requestSync();
+    }
+  }
+
   #planAudit(): void {
     const { auditPeriodMs } = this.#options;
     const automatic = Math.max(shortestAuditMs, this.#auditMs / auditShare);
@@ -150,7 +159,7 @@ export class IpvsMonitor {
   }
 
   async #audit(): Promise<void> {
-    const { backend, clock, requestSync, onAudit } = this.#options;
+    const { backend, clock, onAudit } = this.#options;
     const startedAt = clock.now();
     this.#auditing = true;
     const differs = await backend.audit().finally(() => {
@@ -159,7 +168,7 @@ export class IpvsMonitor {
     this.#auditMs = clock.now() - startedAt;
     onAudit({ durationMs: this.#auditMs, differs });
     if (differs) {
-      requestSync();
+      this.#requestSync();
     }
     this.#planAudit();
   }

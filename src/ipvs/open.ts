@@ -10,11 +10,15 @@ import { sourceEqualsDestination } from "../iptables/builder/bpf.ts";
 import { bpf, raw } from "../iptables/builder/matches.ts";
 import { renderRule } from "../iptables/builder/render.ts";
 import { acceptsRule, type Variant } from "../iptables/tools.ts";
+import type { NetlinkConnection } from "../netlink/connection.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
+import { readNftGeneration } from "../netlink/nft-generation.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import type { Family } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
-import { IpvsBackend, type IpvsOptions } from "./backend.ts";
+import { IpvsBackend } from "./backend.ts";
+import type { IpvsOptions } from "./backend-options.ts";
+import { FlushGuard } from "./flush-guard.ts";
 import { HostRules } from "./host-rules.ts";
 import type { IpvsClient } from "./netlink/client.ts";
 import { openIpvs as openClient } from "./netlink/open.ts";
@@ -79,7 +83,8 @@ export interface OpenIpvsOptions {
 /** A backend with what stands behind it. */
 export interface OpenIpvs {
   readonly backend: IpvsBackend;
-  readonly rules: RuleKernel;
+  /** Tells whether chains are there, cheaply where it can. */
+  readonly rules: Pick<RuleKernel, "hasChain">;
   readonly settings: RuleSettings;
 }
 
@@ -97,7 +102,7 @@ export async function openIpvs(options: OpenIpvsOptions, node: NodePlan): Promis
   };
   return {
     backend: new IpvsBackend(node, doors, { ...backend, hairpinSet: hairpin === "set" }),
-    rules: kernel,
+    rules: new FlushGuard(kernel, () => (variant === "nft" ? generationOf(doors.sets) : undefined)),
     settings,
   };
 }
@@ -113,6 +118,17 @@ function probeScheduler(client: IpvsClient, scheduler: string): void {
   const probe: VirtualServer = { protocol: "TCP", address: "198.51.100.0", port: 20_000, scheduler };
   client.addVirtualServer(probe, { tolerant: true });
   client.deleteVirtualServer(probe, { tolerant: true });
+}
+
+function generationOf(connection: NetlinkConnection): number | undefined {
+  try {
+    return readNftGeneration(connection).id;
+  } catch (error) {
+    if (isKernelError(error)) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 function ensureSysctl(path: string, wanted: number): readonly FailedSysctl[] {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { IpvsBackend, type IpvsOptions } from "../../../ipvs/backend.ts";
+import { IpvsBackend } from "../../../ipvs/backend.ts";
+import type { IpvsOptions } from "../../../ipvs/backend-options.ts";
 import { IpvsClient } from "../../../ipvs/netlink/client.ts";
 import { deviceName } from "../../../ipvs/read-kernel.ts";
 import { RuleKeeper } from "../../../ipvs/rule-keeper.ts";
