@@ -53,8 +53,8 @@ e2e: setup ## tests on the real kernel: network namespaces, CNI plugins, a secon
 	@scripts/e2e.sh
 
 .PHONY: bench
-bench: setup ## measure: one JSON line a figure (needs root)
-	@node bench/main.ts
+bench: setup ## measure: one JSON line a figure (needs root); BENCH="--mode ipvs" and the like choose
+	@node bench/main.ts $(BENCH)
 
 .PHONY: build
 build: tools ## build dist/kube-sluice.cjs anew

@@ -39,14 +39,20 @@ class Bench {
   }
 
   async run(): Promise<void> {
-    const { modes } = this.#options;
+    const { modes, topics, services, endpoints } = this.#options;
     this.#printLoad();
+    if (topics.has("planning")) {
+      for (const mode of modes) {
+        const planning = [process.execPath, script("planning.ts"), mode, services.join(","), `${endpoints}`];
+        await this.#collect(planning, undefined);
+      }
+    }
     if (modes.includes("iptables")) {
       await this.#measureIptables();
     }
     if (modes.includes("ipvs")) {
-      for (const services of this.#options.services) {
-        await this.#measureIpvs(services);
+      for (const count of services) {
+        await this.#measureIpvs(count);
       }
     }
     for (const figure of growthOf(this.figures)) {
@@ -56,13 +62,7 @@ class Bench {
   }
 
   async #measureIptables(): Promise<void> {
-    const { topics, services, endpoints, variants } = this.#options;
-    if (topics.has("planning")) {
-      await this.#collect(
-        [process.execPath, script("planning.ts"), services.join(","), `${endpoints}`],
-        undefined,
-      );
-    }
+    const { topics, services, variants } = this.#options;
     if (nodeTopics.some((topic) => topics.has(topic)) || topics.has("first-packet")) {
       for (const variant of variants) {
         for (const count of services) {
@@ -75,6 +75,9 @@ class Bench {
   /** In User Mode Linux, because few kernels of hosts have IPVS where this may use it. */
   async #measureIpvs(services: number): Promise<void> {
     const topics = ipvsTopics.filter((topic) => this.#options.topics.has(topic));
+    if (topics.length === 0) {
+      return;
+    }
     const task = JSON.stringify(this.#taskOf("ipvs", "legacy", services, topics));
     const guest = [uml, "-t", String(timeoutMs / 1000 - 20), "-m", "3G"];
     await this.#collect([...guest, process.execPath, script("ipvs-bench.ts"), task], undefined);
