@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import type { Node } from "../harness/cluster.ts";
 import type { CommandResult } from "../harness/command.ts";
 import { nodeProgram } from "../harness/remote-agent.ts";
+import { testedMode } from "../harness/tested-mode.ts";
 import { DaemonLog, type LogMark } from "./daemon-log.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
 import { type HttpAnswer, requestFrom } from "./http-request.ts";
@@ -40,12 +41,13 @@ export interface DaemonOptions {
 const configuration = {
   apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
   kind: "KubeProxyConfiguration",
-  mode: "iptables",
+  mode: testedMode,
   detectLocalMode: "ClusterCIDR",
   clusterCIDR: "10.244.0.0/16,fd00:244::/32",
   healthzBindAddress: "0.0.0.0:10256",
   metricsBindAddress: "127.0.0.1:10249",
   iptables: { syncPeriod: "1s", minSyncPeriod: "10ms" },
+  ipvs: { syncPeriod: "1s", minSyncPeriod: "10ms" },
   conntrack: { maxPerCore: 0 },
 };
 

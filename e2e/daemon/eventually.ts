@@ -4,10 +4,13 @@
  * @module
  */
 import { setTimeout as wait } from "node:timers/promises";
+import { inGuest } from "../harness/tested-mode.ts";
+
+const patience = inGuest ? 60_000 : 15_000;
 
 /** How long, and what to call it when it does not come. */
 export interface WaitOptions {
-  /** 15 seconds unless told: much longer than anything takes on an idle machine. */
+  /** 15 seconds unless told, 60 in a guest: much longer than anything takes on an idle machine. */
   readonly timeoutMilliseconds?: number;
   readonly pollMilliseconds?: number;
 }
@@ -23,7 +26,7 @@ export async function eventually<T>(
   ask: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<Awaited<T>, undefined | false>> {
-  const { timeoutMilliseconds = 15_000, pollMilliseconds = 20 } = options;
+  const { timeoutMilliseconds = patience, pollMilliseconds = 20 } = options;
   const deadline = performance.now() + timeoutMilliseconds;
   for (;;) {
     let cause: unknown;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, createCluster, type Node } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { testedVariant } from "../harness/tested-mode.ts";
 import { apply, Daemon } from "./daemon.ts";
 import { eventually } from "./eventually.ts";
 import { type HttpAnswer, requestFrom } from "./http-request.ts";
@@ -32,7 +33,7 @@ describeOnKernel("the health-check node port", NEEDS, () => {
   let daemons: readonly Daemon[];
 
   beforeAll(async () => {
-    cluster = await createCluster({ nodes: 2, podsPerNode: 2, ipv6: true, variant: "nft" });
+    cluster = await createCluster({ nodes: 2, podsPerNode: 2, ipv6: true, variant: testedVariant });
     node1 = cluster.node(0);
     node2 = cluster.node(1);
     await Promise.all(cluster.pods.map(({ agent }) => agent.listen({ tcp: [8080] })));

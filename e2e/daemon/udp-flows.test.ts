@@ -11,6 +11,7 @@ import { type Cluster, createCluster, type Node, type Pod } from "../harness/clu
 import type { Host } from "../harness/host.ts";
 import type { HeldStream } from "../harness/remote-agent.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { testedVariant } from "../harness/tested-mode.ts";
 import { apply, Daemon, type DaemonOptions } from "./daemon.ts";
 import { eventually } from "./eventually.ts";
 import { type UdpFlow, udpFlows } from "./flow-table.ts";
@@ -82,7 +83,7 @@ describeOnKernel("UDP clients", NEEDS, () => {
   let clients: readonly Client[] = [];
 
   beforeAll(async () => {
-    cluster = await createCluster({ nodes: 1, podsPerNode: 3, ipv6: true, variant: "nft" });
+    cluster = await createCluster({ nodes: 1, podsPerNode: 3, ipv6: true, variant: testedVariant });
     node = cluster.node(0);
     node.namespace.setSysctls({ "net/ipv4/icmp_ratelimit": 0, "net/ipv6/icmp/ratelimit": 0 });
     one = node.pod("pod1-1");

@@ -17,7 +17,7 @@ import { contained } from "../harness/contained.ts";
 import { describeInGuest } from "./guest.ts";
 import { connect, vip } from "./stage.ts";
 
-const restarts = 30;
+const restarts = 12;
 
 /** Logged once what another mode left is gone. Virtual servers wait for their connections to end. */
 const removed = "Removed what another mode left";
@@ -82,19 +82,41 @@ function objects(): readonly string[] {
 }
 
 const tests = {
-  "serves both families, and repairs what somebody does to the device and its addresses": async () => {
-    await using daemon = await Daemon.start(node, options);
-    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
-    expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
-    for (const line of [`addr del ${vip}/32 dev kube-ipvs0`, "link del kube-ipvs0"]) {
-      await node.namespace.ip([line]);
-      await eventually("the address", async () => (await shown("ip", "-o", "addr")).includes(` ${vip}/32 `), {
-        timeoutMilliseconds: 1_500,
-      });
-    }
-    expect(await daemon.stop()).toBe(0);
-    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
-  },
+  "serves both families, and repairs what somebody does to the device, its addresses and the rules":
+    async () => {
+      await using daemon = await Daemon.start(node, options);
+      expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+      expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
+      for (const line of [`addr del ${vip}/32 dev kube-ipvs0`, "link del kube-ipvs0"]) {
+        await node.namespace.ip([line]);
+        await eventually(
+          "the address",
+          async () => (await shown("ip", "-o", "addr")).includes(` ${vip}/32 `),
+          {
+            timeoutMilliseconds: 20_000,
+          },
+        );
+      }
+      for (const tool of ["iptables-legacy", "ip6tables-legacy"]) {
+        const mark = daemon.log.mark();
+        for (const table of ["nat", "mangle", "filter"]) {
+          await node.exec([tool, "-w", "5", "-t", table, "-F"]);
+          await node.exec([tool, "-w", "5", "-t", table, "-X"]);
+        }
+        await eventually("the rules", async () =>
+          (await shown(`${tool}-save`)).includes("-j KUBE-IPVS-FILTER"),
+        );
+        const family = tool === "iptables-legacy" ? "IPv4" : "IPv6";
+        const flushed = "Somebody flushed the rules: writing them anew";
+        await daemon.log.waitFor(
+          "word of it",
+          (line) => line.msg === flushed && line["ipFamily"] === family,
+          mark,
+        );
+      }
+      expect(await daemon.stop()).toBe(0);
+      expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+    },
 
   "explain tells what becomes of connections, with the program down": async () => {
     const [here, there] = cluster.pods.map(({ ip }) => `${ip}:8080`);
@@ -152,8 +174,9 @@ const tests = {
     const outside = await client.agent.startLoad({ ip: node.ip, port: 30_080, pauseMilliseconds: 10 });
     for (let count = 0; count < restarts; count++) {
       const daemon = Daemon.launch(node, options);
-      // Before, while and after it looks at the kernel for the first time.
-      await wait(2_500 + Math.random() * 3_500);
+      // While it looks at the kernel for the first time, and soon after.
+      await daemon.log.waitFor("a family to be opened", ({ msg }) => msg === "Serving an IP family");
+      await wait(Math.random() * 600);
       await daemon.stop("SIGKILL");
     }
     for (const one of [load, outside]) {

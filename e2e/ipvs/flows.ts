@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { IpvsClient } from "../../src/ipvs/netlink/client.ts";
 import type { ObservedTableEntry } from "../../src/ipvs/netlink/table-entry.ts";
@@ -43,7 +44,7 @@ async function apply(context: FlowContext): Promise<void> {
   for (const { service, reason } of report.quarantined) print(`${flowCase.name}: ${service}: ${reason}`);
   checkQuiet(await backend.sync(plan, "everything"));
   await backend.close();
-  await settleIPv6(node);
+  if (plan.node.family === "IPv6") await settleIPv6(node);
 }
 
 /** A second look finds everything as it was written. */
@@ -74,8 +75,9 @@ async function forgetAffinity(node: Namespace): Promise<void> {
     entries.push({ server, realServers: await client.listRealServers(server) });
   }
   client.flush();
-  while ((await node.exec(["cat", "/proc/net/ip_vs_conn"])).stdout.trim().split("\n").length > 1)
-    await wait(10);
+  const connections = (): string =>
+    node.enter(() => readFileSync("/proc/thread-self/net/ip_vs_conn", "utf8"));
+  while (connections().trim().split("\n").length > 1) await wait(10);
   for (const { server, realServers } of entries) {
     client.addVirtualServer(server);
     // Round robin begins at the one that was added last, so the order must not be the same each time.

@@ -6,18 +6,16 @@
  *
  * @module
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runCommand } from "../harness/command.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { inGuest } from "../harness/tested-mode.ts";
 
 const run = fileURLToPath(new URL("../uml/run.sh", import.meta.url));
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
-
-/** What `uml/init.sh` finds its job by. */
-const inGuest: boolean = readFileSync("/proc/cmdline", "utf8").includes("umljob=");
 
 /** A group of tests for the guest. */
 export interface GuestTests {
@@ -37,7 +35,6 @@ export interface GuestTests {
 export function describeInGuest({ name, file, seconds, programs = [], tests, prepare }: GuestTests): void {
   if (inGuest) {
     describe(name, () => {
-      beforeAll(prepareKernel);
       prepare?.();
       for (const [title, work] of Object.entries(tests)) test(title, work, seconds * 1000);
     });
@@ -48,59 +45,82 @@ export function describeInGuest({ name, file, seconds, programs = [], tests, pre
 
     beforeAll(
       async () => {
-        results = await runInGuest(fileURLToPath(file), seconds);
+        const byFile = await runFilesInGuest([fileURLToPath(file)], seconds, { project: "uml" });
+        results = [...byFile.values()][0] ?? new Map();
       },
       (seconds + 30) * 1000,
     );
 
     for (const title of Object.keys(tests)) {
-      test(title, () => expect(results.get(title)).toBe("passed"));
+      test(title, () => expect(results.get(`${name} ${title}`)).toBe("passed"));
     }
   });
+}
+
+/** What became of each test of some files in one guest: "passed", or why not; by file and full name. */
+export async function runFilesInGuest(
+  files: readonly string[],
+  seconds: number,
+  { project, env = {} }: { readonly project: string; readonly env?: Readonly<Record<string, string>> },
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  // Below /tmp, which the guest shares.
+  const scratch = mkdtempSync("/tmp/ipvs-guest-");
+  try {
+    const report = join(scratch, "report.json");
+    const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const patience = ["--hookTimeout", "--testTimeout"].map((option) => `${option}=${seconds * 1000}`);
+    const runner = [process.execPath, vitest, "run", "--project", project, "--pool=threads"];
+    const { stdout, stderr } = await runCommand(
+      [
+        ...[run, "-t", String(seconds), "env", ...settings, "sh", "-c", `${preparation}; exec "$@"`, "sh"],
+        ...[...runner, ...patience, ...files, "--reporter=json", `--outputFile=${report}`],
+      ],
+      { anyStatus: true, timeoutSeconds: seconds + 20 },
+    );
+    if (!existsSync(report)) throw new Error(`Cannot run the tests in the guest: ${stdout}${stderr}`);
+    const { testResults }: Report = JSON.parse(readFileSync(report, "utf8"));
+    const results = testResults.map((file) => [file.name, outcomes(file)] as const);
+    if (results.every(([, { size }]) => size === 0))
+      throw new Error(`No test ran in the guest: ${JSON.stringify(testResults)}${stderr}`);
+    return new Map(results);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
 }
 
 /**
  * Two programs that want a table at once, while its module is being loaded, would get in each other's way. And the guest
  * has little memory, so its kernel means to track few connections.
  */
-async function prepareKernel(): Promise<void> {
-  for (const tool of ["iptables-legacy", "ip6tables-legacy"]) {
-    for (const table of ["filter", "mangle", "nat"]) await runCommand([tool, "-t", table, "-S"]);
-  }
-  writeFileSync("/proc/sys/net/netfilter/nf_conntrack_max", "262144");
+const preparation = [
+  ...["iptables-legacy", "ip6tables-legacy"].flatMap((tool) =>
+    ["filter", "mangle", "nat"].map((table) => `${tool} -t ${table} -S >/dev/null`),
+  ),
+  "echo 262144 >/proc/sys/net/netfilter/nf_conntrack_max",
+].join("; ");
+
+function outcomes({ assertionResults, message = "" }: FileResult): ReadonlyMap<string, string> {
+  const tests = assertionResults.map(({ fullName, status, failureMessages }): [string, string] => [
+    fullName,
+    [status, ...failureMessages].join("\n"),
+  ]);
+  // A hook that fails is told of the file.
+  return new Map(message === "" ? tests : [...tests, ["the file", message]]);
 }
 
-/** What became of each test in the guest: "passed", or why not. */
-async function runInGuest(file: string, seconds: number): Promise<ReadonlyMap<string, string>> {
-  // Below /tmp, which the guest shares.
-  const scratch = mkdtempSync("/tmp/ipvs-guest-");
-  try {
-    const report = join(scratch, "report.json");
-    const runner = [process.execPath, vitest, "run", "--project", "uml", "--pool=threads", file];
-    const { stdout, stderr } = await runCommand(
-      [run, "-t", String(seconds), ...runner, "--reporter=json", `--outputFile=${report}`],
-      { anyStatus: true, timeoutSeconds: seconds + 20 },
-    );
-    if (!existsSync(report)) throw new Error(`Cannot run the tests in the guest: ${stdout}${stderr}`);
-    const { testResults }: Report = JSON.parse(readFileSync(report, "utf8"));
-    const results = testResults.flatMap(({ assertionResults }) => assertionResults);
-    if (results.length === 0)
-      throw new Error(`No test ran in the guest: ${JSON.stringify(testResults)}${stderr}`);
-    return new Map(
-      results.map(({ title, status, failureMessages }) => [title, [status, ...failureMessages].join("\n")]),
-    );
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
+interface TestResult {
+  readonly fullName: string;
+  readonly status: string;
+  readonly failureMessages: readonly string[];
+}
+
+interface FileResult {
+  readonly name: string;
+  readonly message?: string;
+  readonly assertionResults: readonly TestResult[];
 }
 
 /** The part of vitest's JSON report that is read. */
 interface Report {
-  readonly testResults: readonly {
-    readonly assertionResults: readonly {
-      readonly title: string;
-      readonly status: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
+  readonly testResults: readonly FileResult[];
 }

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { IpvsBackend, type IpvsDoors, type IpvsOptions } from "../../src/ipvs/backend.ts";
+import { IpvsBackend } from "../../src/ipvs/backend.ts";
+import type { IpvsDoors, IpvsOptions } from "../../src/ipvs/backend-options.ts";
 import { openIpvs } from "../../src/ipvs/netlink/open.ts";
 import { RuleKeeper } from "../../src/ipvs/rule-keeper.ts";
 import type { RuleKernel } from "../../src/ipvs/rule-kernel.ts";

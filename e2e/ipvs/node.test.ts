@@ -16,6 +16,48 @@ const gateway = "10.244.1.1";
 
 let stage: Stage;
 
+/**
+ * What Felix does in ipvs mode with packets that will be sent on: in filter INPUT it marks them with the sender's
+ * endpoint, in its own bits, and in filter OUTPUT it applies the sender's policy to what is so marked. Without its sets.
+ */
+async function writeFelix(how: "-I" | "-A"): Promise<void> {
+  const { node } = stage;
+  const rules = [
+    "*filter",
+    ...["INPUT", "OUTPUT", "forward-check", "set-endpoint-mark", "from-endpoint"].map(
+      (name) => `:cali-${name} - [0:0]`,
+    ),
+    "-A cali-INPUT -j cali-forward-check",
+    "-A cali-INPUT -m mark ! --mark 0x0/0xfff00000 -j RETURN",
+    "-A cali-forward-check -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+    `-A cali-forward-check ! -d ${node.ip} -g cali-set-endpoint-mark`,
+    "-A cali-forward-check -p tcp -m multiport --dports 30000:32767 -g cali-set-endpoint-mark",
+    "-A cali-set-endpoint-mark -j MARK --set-xmark 0x1b300000/0xfff00000",
+    "-A cali-OUTPUT -m mark ! --mark 0x0/0xfff00000 -j cali-from-endpoint",
+    `${how} INPUT -j cali-INPUT`,
+    `${how} OUTPUT -j cali-OUTPUT`,
+    "COMMIT",
+    "",
+  ];
+  await node.exec(["iptables-legacy-restore", "-w", "5", "--noflush"], { input: rules.join("\n") });
+}
+
+async function removeFelix(): Promise<void> {
+  const { node } = stage;
+  const text = (await node.exec(["iptables-legacy-save", "-t", "filter"])).stdout;
+  const rules = text
+    .split("\n")
+    .filter((line) => !(line.includes("cali-") || line.startsWith("#")))
+    .map((line) => line.replace(/ \[\d+:\d+\]$/, ""));
+  await node.exec(["iptables-legacy-restore", "-w", "5"], { input: `${rules.join("\n")}\n` });
+}
+
+/** How many packets Felix has found to come from an endpoint. */
+async function packetsOfEndpoints(): Promise<number> {
+  const { stdout } = await stage.node.exec(["iptables-legacy-save", "-c", "-t", "filter"]);
+  return Number(/^\[(\d+):\d+\] .*-j cali-from-endpoint$/m.exec(stdout)?.[1]);
+}
+
 const tests = {
   "pods, the node and a client reach a ClusterIP, masqueraded where they must be": async () => {
     const { served, node, client, here, there } = stage;
@@ -140,6 +182,48 @@ const tests = {
       await served.put(sliceOf([there]));
       for (const host of [here2, node]) {
         expect(await connect(host, node.ip, 30_080)).toMatch(/^pod2-1 from /);
+      }
+    },
+
+  "beside Calico, in either order, everything is served, but where its mark comes last pods reach what others do":
+    async () => {
+      const { served, node, client, here2, here, there } = stage;
+      const balancer = "203.0.113.1";
+      const fields = {
+        type: "LoadBalancer",
+        externalTrafficPolicy: "Local",
+        ports: [port({ nodePort: 30_080 })],
+        loadBalancerIngress: [{ ip: balancer, ipMode: "" }],
+      };
+      await served.put(service(fields), sliceOf([here, there]));
+      for (const { how, reached, seen } of [
+        // In front it marks the packet last, and IPVS does not know the mark that is left.
+        { how: "-I", reached: ["pod1-1"], seen: true },
+        // Behind, it does not get to see what is accepted.
+        { how: "-A", reached: ["pod1-1", "pod2-1"], seen: false },
+      ] as const) {
+        await writeFelix(how);
+        try {
+          expect(await connect(client, vip)).toMatch(/^pod[12]-1 from /);
+          expect(await connect(client, balancer)).toBe(`pod1-1 from ${client.ip}`);
+          expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
+          expect(new Set(await servers(node, 4, balancer))).toEqual(new Set(["pod1-1", "pod2-1"]));
+          const before = await packetsOfEndpoints();
+          expect(new Set(await servers(here2, 4, vip))).toEqual(new Set(["pod1-1", "pod2-1"]));
+          expect((await packetsOfEndpoints()) > before).toBe(seen);
+          expect(new Set(await servers(here2, 4, balancer))).toEqual(new Set(reached));
+        } finally {
+          await removeFelix();
+        }
+      }
+      await stage.restart({ rules: { acceptServices: false } });
+      await writeFelix("-A");
+      try {
+        const before = await packetsOfEndpoints();
+        expect(new Set(await servers(here2, 4, vip))).toEqual(new Set(["pod1-1", "pod2-1"]));
+        expect(await packetsOfEndpoints()).toBeGreaterThan(before);
+      } finally {
+        await removeFelix();
       }
     },
 

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { IpvsBackend, IpvsOptions } from "../../src/ipvs/backend.ts";
+import type { IpvsBackend } from "../../src/ipvs/backend.ts";
+import type { IpvsOptions } from "../../src/ipvs/backend-options.ts";
 import { IpvsMonitor } from "../../src/ipvs/monitor.ts";
 import type { RuleSettings } from "../../src/ipvs/rule-settings.ts";
 import { watchRoutes } from "../../src/ipvs/watch-routes.ts";
