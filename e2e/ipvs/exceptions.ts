@@ -48,3 +48,11 @@ export const kernelExceptions: readonly KernelException[] = [
 export function exceptionalFate(flowCase: string, flow: string): string | undefined {
   return kernelExceptions.find(({ flows }) => flows[flowCase]?.includes(flow))?.fate;
 }
+
+/**
+ * Flows of clients that are to stay where they were. In iptables mode the first choice is made at random; here it is made by
+ * the client's address, so that one client sees one of the endpoints, whichever address of the Service it uses.
+ */
+export const chosenByAddress: Readonly<Record<string, readonly string[]>> = {
+  "session-affinity-does-not-change-first-packet": ["no affinity entry yet"],
+};
