@@ -38,6 +38,7 @@ describeOnKernel("the daemon in iptables mode", { programs: ["iptables-nft", "ip
         options,
         times: 50,
         longest: 500,
+        deepEvery: 5,
         seed: 20_261_126,
         change: (round) => manifests.set(round % 2 === 0 ? fewer : objects),
       });

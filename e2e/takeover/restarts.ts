@@ -15,11 +15,10 @@ export interface Restarts {
   readonly stage: GoldenStage;
   readonly options: DaemonOptions;
   readonly times: number;
-  /**
-   * The longest time that a process is given, in milliseconds. For every fifth it counts, a fifth of it, from the moment
-   * when the process begins to read the kernel.
-   */
+  /** The longest time that a process is given, in milliseconds. */
   readonly longest: number;
+  /** Every so many, the time is a fifth of that and counts from the moment when a process begins to read the kernel. */
+  readonly deepEvery: number;
   readonly seed: number;
   /** Called between two processes: what they serve may become something else. */
   readonly change: (round: number) => void;
@@ -29,7 +28,7 @@ export interface Restarts {
 
 /** Ends the daemon by SIGTERM or SIGKILL, wherever it is, and starts the next one. */
 export async function restart(restarts: Restarts): Promise<void> {
-  const { stage, options, times, longest, seed, change } = restarts;
+  const { stage, options, times, longest, deepEvery, seed, change } = restarts;
   const { amount = { connections: times, pauseMilliseconds: 20 } } = restarts;
   const random = randomNumbers(seed);
   const { connections, echoes } = await undisturbed(
@@ -38,19 +37,28 @@ export async function restart(restarts: Restarts): Promise<void> {
       for (let round = 0; round < times; round++) {
         change(round);
         const daemon = Daemon.launch(stage.node, options);
-        const isDeep = round % 5 === 4;
-        if (isDeep) await daemon.log.waitFor("its start", ({ msg }) => msg === "Serving an IP family");
+        const isDeep = round % deepEvery === deepEvery - 1;
+        if (isDeep) await started(daemon);
         await wait(random() * (isDeep ? longest / 5 : longest));
         await daemon.stop(random() < 0.5 ? "SIGTERM" : "SIGKILL");
       }
       // The last one repairs whatever was left half done.
-      await using daemon = await Daemon.start(stage.node, options);
-      await daemon.stop();
+      const last = Daemon.launch(stage.node, options);
+      await last.ready();
+      await last.stop();
     },
     amount,
   );
   expect(connections).toBeGreaterThan(times);
   expect(echoes).toBeGreaterThan(times);
+}
+
+/** A start takes seconds in the guest. */
+const patience = { timeoutMilliseconds: 60_000 };
+
+/** Waits until a process begins to read the kernel. */
+async function started({ log }: Daemon): Promise<void> {
+  await log.waitFor("its start", ({ msg }) => msg === "Serving an IP family", 0, patience);
 }
 
 /** The objects, with or without the first endpoint of one Service. */
