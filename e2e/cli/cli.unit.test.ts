@@ -66,6 +66,9 @@ describe("kube-sluice refuses in one line, with status 2, touching nothing", () 
       ["explain", "--manifests=/no/such/folder", "--from=10.244.1.2", "--to=10.96.0.10:80"],
       "/no/such/folder",
     ],
+    ["an unknown option of ipvsadm", ["ipvsadm", "--bogus"], "ipvsadm: unknown option --bogus"],
+    ["an editing command of ipvsadm", ["ipvsadm", "-A", "-t", "192.0.2.1:80"], "this command only looks"],
+    ["a mode that ipvsadm does not know", ["ipvsadm", "--mode", "x"], "--mode must be one of"],
     ["demo with another variant", ["demo", "--variant", "ebtables"], "--variant must be nft or legacy"],
   ])("%s", (_, args, text) => {
     const { status, stdout, stderr } = kubeSluice(...args);

@@ -15,12 +15,13 @@ const readBytes = 256 * 1024;
 
 /** Whether IPVS is loaded and is seen by this network namespace. */
 export function hasIpvs(): boolean {
-  return existsSync("/proc/net/ip_vs");
+  return existsSync("/proc/thread-self/net/ip_vs");
 }
 
 /** Whether somebody uses the legacy tables of a family. */
 export function hasLegacyTables(family: IpFamily): boolean {
-  const file = family === "IPv4" ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
+  const file =
+    family === "IPv4" ? "/proc/thread-self/net/ip_tables_names" : "/proc/thread-self/net/ip6_tables_names";
   return /^(?:nat|filter)$/m.test(textOf(file));
 }
 
@@ -44,7 +45,7 @@ export async function readRules(variant: Variant, family: IpFamily): Promise<Rul
 
 /** How many clients a list of the `recent` match holds; undefined if there is no such list. */
 export function countRecentClients(list: string): number | undefined {
-  const file = `/proc/net/xt_recent/${list}`;
+  const file = `/proc/thread-self/net/xt_recent/${list}`;
   if (!/^[\w.-]+$/.test(list) || !existsSync(file)) return undefined;
   return textOf(file).split("\n").length - 1;
 }
@@ -57,7 +58,7 @@ export function readSysctl(name: string): number | undefined {
 
 /** The lines of the kernel's list of IPVS connections. */
 export function forEachIpvsConnection(visit: (line: string) => void): void {
-  const file = openSync("/proc/net/ip_vs_conn", "r");
+  const file = openSync("/proc/thread-self/net/ip_vs_conn", "r");
   try {
     const buffer = Buffer.alloc(readBytes);
     let rest = "";

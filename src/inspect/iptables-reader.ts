@@ -12,9 +12,11 @@ import { protocolNumbers } from "../netlink/flow-key.ts";
 import { flowStateName } from "../netlink/flow-state.ts";
 import type { FlowView } from "../netlink/flow-view.ts";
 import type { IpFamily } from "../netlink/ip-address.ts";
+import { isKernelError } from "../netlink/kernel-error.ts";
+import { listNftTables } from "../netlink/nft-tables.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import { type FlowBook, FlowTally } from "./flow-tally.ts";
-import { countRecentClients, readRules, readSysctl } from "./host-kernel.ts";
+import { countRecentClients, hasLegacyTables, readRules, readSysctl } from "./host-kernel.ts";
 import { joinFamilies, readRuleTable } from "./read-iptables.ts";
 import type { RuleChains } from "./rule-chains.ts";
 import type { ConnectionRow, ServiceTable, VirtualServerRow } from "./service-table.ts";
@@ -92,9 +94,16 @@ export class IptablesReader implements TableReader {
   }
 
   /** The virtual servers of both families, without connections. */
-  async #rules({ clients = false, unsorted = false, server }: TableRequest): Promise<ServiceTable> {
+  async #rules(request: TableRequest): Promise<ServiceTable> {
+    const { clients = false, unsorted = false, server } = request;
     const chains = await readFamilies(this.#variant);
-    const options = { connections: true, unsorted, ...(clients ? { clientsOf: countRecentClients } : {}) };
+    const totals = request.totals === true || request.rates === true;
+    const options = {
+      connections: true,
+      totals,
+      unsorted,
+      ...(clients ? { clientsOf: countRecentClients } : {}),
+    };
     const parts = families.map((family) => {
       const found = chains.get(family);
       return found === undefined ? [] : readRuleTable(found, family, options);
@@ -109,17 +118,28 @@ export class IptablesReader implements TableReader {
   }
 }
 
-/** A family whose tables the kernel lacks has no rules; if it is so for both, that is a failure. */
+/**
+ * The chains of each family that has tables of the variant. Where there are none the tool is not run: it takes longer to
+ * start than the kernel to ask, and the legacy one would make tables.
+ */
 async function readFamilies(variant: Variant): Promise<ReadonlyMap<IpFamily, RuleChains>> {
-  const outcomes = await Promise.allSettled(families.map((family) => readRules(variant, family)));
-  const found = new Map<IpFamily, RuleChains>();
-  for (const [index, outcome] of outcomes.entries()) {
-    const family = families[index];
-    if (family !== undefined && outcome.status === "fulfilled") found.set(family, outcome.value);
+  const used = variant === "legacy" ? families.filter(hasLegacyTables) : await familiesOfNft();
+  const read = used.map(async (family) => [family, await readRules(variant, family)] as const);
+  return new Map(await Promise.all(read));
+}
+
+async function familiesOfNft(): Promise<readonly IpFamily[]> {
+  using connection = openNetlink("netfilter");
+  try {
+    const tables = await listNftTables(connection);
+    const isUsed = (family: "ip" | "ip6"): boolean =>
+      tables.some((table) => table.family === family && (table.name === "nat" || table.name === "filter"));
+    return families.filter((family) => isUsed(family === "IPv4" ? "ip" : "ip6"));
+  } catch (error) {
+    // A kernel without nftables.
+    if (isKernelError(error, "unsupported") || isKernelError(error, "rejected")) return [];
+    throw error;
   }
-  const [first] = outcomes;
-  if (found.size === 0 && first?.status === "rejected") throw first.reason;
-  return found;
 }
 
 /** The flows of the families that the table has virtual servers of. */

@@ -205,3 +205,10 @@ test("timeouts and daemons are printed as by ipvsadm", () => {
     }),
   ).toBe("backup sync daemon (mcast=eth0, syncid=0, maxlen=1024, group=ff02::5, port=9999, ttl=3)\n");
 });
+
+test("a scheduler flag without a name is an empty list", () => {
+  const { persistence: _, ...plain } = virtual;
+  const row: VirtualServerRow = { ...plain, scheduler: "sh", schedulerFlags: ["flag-3"], realServers: [] };
+  expect(listEntry(row, { format: "default" })).toBe("TCP  10.96.0.10:80 sh ()\n");
+  expect(saveEntry(row)).toBe("-A -t 10.96.0.10:80 -s sh -b \n");
+});

@@ -91,7 +91,9 @@ export function listEntry(row: VirtualServerRow, options: ListOptions): string {
 
 /** A virtual server and its real servers as lines for `ipvsadm -R`, as `ipvsadm -S -n` prints them. */
 export function saveEntry(row: VirtualServerRow): string {
-  let text = `${formatVirtualServer(row)}\n`;
+  // ipvsadm has names for two of the flags of sh and mh, and an empty list for the third.
+  const unnamed = row.schedulerFlags !== undefined && schedulerFlagLabels(row).length === 0;
+  let text = `${formatVirtualServer(row)}${unnamed ? " -b " : ""}\n`;
   for (const server of row.realServers) text += `${formatRealServer(row, server)}\n`;
   return text;
 }
@@ -156,7 +158,8 @@ function serverLine(row: VirtualServerRow, format: ListFormat, exact: boolean): 
 function flagsOf(row: VirtualServerRow): string {
   const { persistence, onePacket, refusal } = row;
   const labels = refusal === undefined ? schedulerFlagLabels(row) : [refusal];
-  let text = labels.length === 0 ? "" : ` (${labels.join(",")})`;
+  // A flag without a name leaves brackets with nothing in them, as in ipvsadm.
+  let text = labels.length === 0 && row.schedulerFlags === undefined ? "" : ` (${labels.join(",")})`;
   if (persistence !== undefined) {
     text += ` persistent ${persistence.timeoutSeconds}`;
     if (persistence.netmask !== undefined) text += ` mask ${persistence.netmask}`;

@@ -119,7 +119,8 @@ describe("our rules", () => {
 const head = "*nat\n:KUBE-SERVICES - [0:0]\n";
 
 function rowsOf(...lines: readonly string[]): readonly VirtualServerRow[] {
-  return readRuleTable(chainsOf(`${head}${lines.join("\n")}\nCOMMIT\n`), "IPv4", { connections: true });
+  const rows = readRuleTable(chainsOf(`${head}${lines.join("\n")}\nCOMMIT\n`), "IPv4", { connections: true });
+  return joinFamilies("iptables-nft", [rows]).virtualServers;
 }
 
 const web =

@@ -59,18 +59,19 @@ export interface RuleTableOptions {
   readonly unsorted?: boolean;
   /** Whether connections are going to be counted (`flow-tally.ts`): then their numbers begin at 0. */
   readonly connections?: boolean;
+  /** What the rules have counted; true by default. */
+  readonly totals?: boolean;
   /** How many clients a list of recent clients holds. Absent: not asked for. */
   readonly clientsOf?: (recentList: string) => number | undefined;
 }
 
-/** The virtual servers of one family's rules. */
+/** The virtual servers of one family's rules, in the order of the rules: {@link joinFamilies} sorts them. */
 export function readRuleTable(
   chains: RuleChains,
   family: IpFamily,
   options: RuleTableOptions = {},
 ): readonly VirtualServerRow[] {
-  const rows = new RuleReader(chains, family, options).rows();
-  return options.unsorted === true ? rows : sortVirtualServers(rows, (row) => row);
+  return new RuleReader(chains, family, options).rows();
 }
 
 /** The tables of both families as one. */
@@ -178,7 +179,7 @@ class RuleReader {
       ...(kind === undefined ? {} : { kind }),
       ...(refused === undefined ? {} : { refusal: refused }),
       ...(allowed === undefined ? {} : { allowedSources: allowed }),
-      totals: { connections },
+      ...(this.#options.totals === false ? {} : { totals: { connections } }),
       realServers,
     };
   }
@@ -195,25 +196,26 @@ class RuleReader {
   }
 
   #realServer({ address, port, connections, recentName }: PoolServer, weight: number): RealServerRow {
-    const { connections: counted = false, clientsOf } = this.#options;
+    const { connections: counted = false, totals = true, clientsOf } = this.#options;
+    const row: Writable<RealServerRow> = { address, port, forwarding: "masquerade", weight };
+    if (counted) {
+      row.activeConnections = 0;
+      row.inactiveConnections = 0;
+    }
     // A server without affinity has nobody bound to it.
     const clients = recentName === undefined ? 0 : clientsOf?.(recentName);
-    return {
-      address,
-      port,
-      forwarding: "masquerade",
-      weight,
-      ...(counted ? { activeConnections: 0, inactiveConnections: 0 } : {}),
-      ...(clientsOf === undefined || clients === undefined ? {} : { persistentConnections: clients }),
-      totals: { connections },
-    };
+    if (clientsOf !== undefined && clients !== undefined) row.persistentConnections = clients;
+    if (totals) row.totals = { connections };
+    return row;
   }
 }
 
+type Writable<Row> = { -readonly [Field in keyof Row]: Row[Field] };
+
 /** Whole numbers in the proportion of the shares; all 1 where the shares are equal, as far as iptables can say so. */
 function weightsOf(servers: readonly PoolServer[]): readonly number[] {
-  const shares = servers.map(({ share }) => share).filter((share) => share > 0);
-  const least = Math.min(...shares);
+  let least = 1;
+  for (const { share } of servers) if (share > 0 && share < least) least = share;
   return servers.map(({ share }) => (share > 0 ? Math.max(1, Math.round(share / least)) : 0));
 }
 

@@ -50,6 +50,8 @@ export function parseRuleLine(line: string): RuleLine | undefined {
   if (!line.startsWith("-A KUBE-", start)) return undefined;
   const chainEnd = line.indexOf(" ", start + 3);
   const chain = chainEnd < 0 ? line.slice(start + 3) : line.slice(start + 3, chainEnd);
+  const short = translation(line, start, chainEnd, chain);
+  if (short !== undefined) return short;
   let text = chainEnd < 0 ? "" : line.slice(chainEnd);
   const comment = commentOf(text);
   if (comment !== undefined) text = text.slice(0, comment.start) + text.slice(comment.end);
@@ -73,6 +75,34 @@ export function parseRuleLine(line: string): RuleLine | undefined {
   readTarget(rule, text, jump);
   readMatches(rule, matches);
   return rule;
+}
+
+const [chance, translates] = [
+  " -m statistic --mode random --probability ",
+  " -j DNAT --to-destination ",
+] as const;
+
+/**
+ * The rule of a real server as this program writes it, which nine in ten lines are: protocol, chance, translation. Undefined
+ * for any other.
+ */
+function translation(line: string, start: number, at: number, chain: string): RuleLine | undefined {
+  if (!line.startsWith(" -p tcp -", at)) return undefined;
+  let from = at + 7;
+  let probability: number | undefined;
+  if (line.startsWith(chance, from)) {
+    const end = line.indexOf(" ", from + chance.length);
+    if (end < 0) return undefined;
+    probability = Number.parseFloat(line.slice(from + chance.length, end));
+    from = end;
+  }
+  if (!line.startsWith(translates, from)) return undefined;
+  const to = line.slice(from + translates.length);
+  if (to.includes(" ")) return undefined;
+  const packets = start > 0 ? Number.parseInt(line.slice(1, start), 10) : 0;
+  const bytes = start > 0 ? Number.parseInt(line.slice(line.indexOf(":") + 1, start), 10) : 0;
+  const rule = { chain, packets, bytes, target: "DNAT", protocol: "tcp", to, otherMatches: false };
+  return probability === undefined ? rule : { ...rule, probability };
 }
 
 type Writable = { -readonly [Field in keyof RuleLine]: RuleLine[Field] };

@@ -18,7 +18,7 @@ export interface PoolServer {
   /** Connections that its rules have let through. */
   readonly connections: number;
   /** List of recent clients that affinity to this server is kept in. */
-  readonly recentName?: string;
+  readonly recentName: string | undefined;
 }
 
 /** What packets may get. */
@@ -36,13 +36,7 @@ const deepest = 16;
 /** Rules that mark packets and go on. */
 const markChains: ReadonlySet<string> = new Set(["KUBE-MARK-MASQ", "KUBE-MARK-DROP"]);
 
-interface Found {
-  readonly address: string;
-  readonly port: number;
-  share: number;
-  connections: number;
-  recentName: string | undefined;
-}
+type Found = { -readonly [Field in keyof PoolServer]: PoolServer[Field] };
 
 /** Finds pools, each once: the virtual servers of a Service port share them. */
 export class RulePools {
@@ -84,17 +78,13 @@ export class RulePools {
   }
 
   #spread(chain: string): Pool {
-    const found = new Map<string, Found>();
-    const affinity = this.#collect(chain, 1, found, 0);
-    const servers = [...found.values()].map(
-      ({ recentName, ...server }): PoolServer =>
-        recentName === undefined ? server : { ...server, recentName },
-    );
-    return { servers, ...(affinity === undefined ? {} : { affinitySeconds: affinity }) };
+    const servers: Found[] = [];
+    const affinity = this.#collect(chain, 1, new FoundServers(servers), 0);
+    return affinity === undefined ? { servers } : { servers, affinitySeconds: affinity };
   }
 
   /** @returns seconds of affinity, if there is any */
-  #collect(chain: string, share: number, found: Map<string, Found>, depth: number): number | undefined {
+  #collect(chain: string, share: number, found: FoundServers, depth: number): number | undefined {
     if (depth > deepest) return undefined;
     let left = share;
     let affinity: number | undefined;
@@ -106,7 +96,7 @@ export class RulePools {
       const remembered = rule.recentSeconds !== undefined || rule.otherMatches;
       const taken = remembered ? 0 : left * (rule.probability ?? 1);
       left -= taken;
-      if (rule.target === "DNAT") addServer(found, rule, taken);
+      if (rule.target === "DNAT") found.add(rule, taken);
       else if (!remembered) affinity = this.#collect(rule.target, taken, found, depth + 1) ?? affinity;
     }
     return affinity;
@@ -118,18 +108,40 @@ function isRoute({ target, otherMatches }: RuleLine): boolean {
   return target.startsWith("KUBE-") && !markChains.has(target) && !otherMatches;
 }
 
-/** Counts what a rule lets through, be it by chance or because the client is remembered. */
-function addServer(found: Map<string, Found>, rule: RuleLine, share: number): void {
-  const end = rule.to ?? "";
-  const known = found.get(end);
-  if (known !== undefined) {
-    known.share += share;
-    known.connections += rule.packets;
-    known.recentName ??= rule.recentName;
-    return;
+/** Few servers are looked through faster than they are looked up. */
+const fewServers = 24;
+
+/** The servers of a pool while they are found. */
+class FoundServers {
+  readonly #list: Found[];
+  readonly #ends: string[] = [];
+  #places: Map<string, number> | undefined;
+
+  constructor(list: Found[]) {
+    this.#list = list;
   }
-  const colon = end.lastIndexOf(":");
-  const address = end.startsWith("[") ? end.slice(1, colon - 1) : end.slice(0, colon);
-  const port = Number(end.slice(colon + 1));
-  found.set(end, { address, port, share, connections: rule.packets, recentName: rule.recentName });
+
+  /** Counts what a rule lets through, be it by chance or because the client is remembered. */
+  add(rule: RuleLine, share: number): void {
+    const end = rule.to ?? "";
+    const known = this.#list[this.#placeOf(end)];
+    if (known !== undefined) {
+      known.share += share;
+      known.connections += rule.packets;
+      known.recentName ??= rule.recentName;
+      return;
+    }
+    const colon = end.lastIndexOf(":");
+    const address = end.startsWith("[") ? end.slice(1, colon - 1) : end.slice(0, colon);
+    const port = Number(end.slice(colon + 1));
+    this.#places?.set(end, this.#list.length);
+    this.#ends.push(end);
+    this.#list.push({ address, port, share, connections: rule.packets, recentName: rule.recentName });
+  }
+
+  #placeOf(end: string): number {
+    if (this.#list.length < fewServers) return this.#ends.indexOf(end);
+    this.#places ??= new Map(this.#ends.map((known, index) => [known, index]));
+    return this.#places.get(end) ?? -1;
+  }
 }

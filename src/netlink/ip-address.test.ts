@@ -13,6 +13,7 @@ import {
   familyOfText,
   ipBytes,
   ipText,
+  ipv4Word,
   networkBytes,
 } from "./ip-address.ts";
 
@@ -111,4 +112,25 @@ test("families have their numbers and lengths", () => {
   expect(familyOfNumber(familyNumbers.IPv6)).toBe("IPv6");
   expect(familyOfNumber(7)).toBeUndefined();
   expect([addressBits("IPv4"), addressBits("IPv6")]).toEqual([32, 128]);
+});
+
+test("ipv4Word() agrees with ipBytes() on every text", () => {
+  const anyText = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.stringMatching(/^[0-9.]{0,16}$/),
+    fc.constantFrom("1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1..2.3", "255.255.255.255", ""),
+  );
+  fc.assert(
+    fc.property(anyText, (text) => {
+      let wanted: number | undefined;
+      try {
+        const bytes = ipBytes(text);
+        wanted = bytes.length === 4 ? bytes.reduce((word, byte) => word * 256 + byte, 0) : undefined;
+      } catch {
+        wanted = undefined;
+      }
+      expect(ipv4Word(text)).toBe(wanted);
+    }),
+  );
 });

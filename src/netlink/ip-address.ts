@@ -69,6 +69,28 @@ export function networkBytes(bytes: Uint8Array, prefixLength: number): Uint8Arra
   });
 }
 
+/** The 32 bits of an IPv4 address, or undefined for any other text. Allocates nothing. */
+export function ipv4Word(text: string): number | undefined {
+  let word = 0;
+  let value = 0;
+  let digits = 0;
+  let parts = 0;
+  for (let index = 0; index <= text.length; index++) {
+    const code = index === text.length ? dot : text.charCodeAt(index);
+    if (code === dot) {
+      if (digits === 0 || value > 255 || ++parts > 4) return undefined;
+      word = word * 256 + value;
+      value = 0;
+      digits = 0;
+    } else {
+      if (code < zero || code > nine || (digits === 1 && value === 0) || digits === 3) return undefined;
+      value = value * 10 + code - zero;
+      digits++;
+    }
+  }
+  return parts === 4 ? word : undefined;
+}
+
 /** By character and not by pattern: hundreds of thousands of flows may have to be named at once. */
 function ipv4Bytes(text: string): number[] | undefined {
   const bytes: number[] = [];

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { familyNumbers, ipBytes } from "../../netlink/ip-address.ts";
+import { familyNumbers, ipBytes, ipv4Word } from "../../netlink/ip-address.ts";
 import { viewOf } from "../../netlink/message.ts";
 import type { RealServerKey } from "./real-server.ts";
 import { familyOfVirtualServer, protocolNumbers, type VirtualServerKey } from "./virtual-server.ts";
@@ -70,13 +70,30 @@ export function sortVirtualServers<Server>(
 
 /** The same for the real servers of one virtual server. */
 export function sortRealServers<Server extends RealServerKey>(servers: readonly Server[]): readonly Server[] {
-  return sortByWords(servers, ({ address, port }) => [...addressWords(address), port]);
+  return isSortedIpv4(servers)
+    ? servers
+    : sortByWords(servers, ({ address, port }) => [...addressWords(address), port]);
+}
+
+/** Most lists are in order as they come: to see that costs less than to sort them. */
+function isSortedIpv4(servers: readonly RealServerKey[]): boolean {
+  let last: number | undefined;
+  let lastPort = 0;
+  for (const { address, port } of servers) {
+    const word = ipv4Word(address);
+    // Numbers on both sides of 2^31 may form a circle.
+    if (word === undefined || word > 0x7fff_ffff) return false;
+    if (last !== undefined && (word < last || (word === last && port < lastPort))) return false;
+    last = word;
+    lastPort = port;
+  }
+  return true;
 }
 
 function addressWords(address: string): readonly number[] {
-  const bytes = ipBytes(address);
-  if (bytes.length === 4) return [viewOf(bytes).getUint32(0), 0, 0, 0];
-  const view = viewOf(bytes);
+  const word = ipv4Word(address);
+  if (word !== undefined) return [word, 0, 0, 0];
+  const view = viewOf(ipBytes(address));
   return [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)];
 }
 
