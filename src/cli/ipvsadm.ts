@@ -250,7 +250,11 @@ async function serversByAddress(
 }
 
 const hostDoors: IpvsadmDoors = {
-  print: (text) => process.stdout.write(text),
+  print: (text) => {
+    // Whoever reads may have seen enough, as head(1) has after ten lines.
+    if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => process.exit());
+    process.stdout.write(text);
+  },
   warn: (text) => process.stderr.write(`kube-sluice: ${text}\n`),
   open: openReaders,
   names: async (source) => {

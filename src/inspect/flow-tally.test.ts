@@ -9,7 +9,7 @@ import { protocolNumbers } from "../netlink/flow-key.ts";
 import { FlowView, flowStatus } from "../netlink/flow-view.ts";
 import { messageOf } from "../netlink/testing.ts";
 import { encodeFlow, type FakeFlow, fakeFlow } from "../netlink/testing-conntrack.ts";
-import { FlowTally } from "./flow-tally.ts";
+import { type FlowBook, FlowTally, type TallyOptions } from "./flow-tally.ts";
 import type { ServiceTable, VirtualServerRow } from "./service-table.ts";
 
 const established = 3;
@@ -151,6 +151,26 @@ test("traffic is summed where conntrack counts it, and is not known where it doe
   expect(unknown?.totals).toEqual({ connections: 9 });
   const [idle] = tally(tableOf(row()), [], true, true).virtualServers;
   expect(idle?.totals).toMatchObject({ connections: 9, incomingBytes: 0n });
+});
+
+test("what came since the counters of each flow were taken down is counted, and a flow that is new counts whole", () => {
+  const count = (packets: bigint) => ({ originalPackets: packets, originalBytes: packets * 100n });
+  const flowOf = (id: number, packets: bigint) =>
+    flow("10.96.0.10", "10.244.0.1", { id, counters: count(packets) });
+  const book: FlowBook = new Map();
+  const look = (flows: readonly FakeFlow[], options: TallyOptions): ServiceTable => {
+    const found = new FlowTally(tableOf(row()), { traffic: true, ...options });
+    const view = new FlowView();
+    for (const one of flows) {
+      view.read(messageOf(0x0100, encodeFlow(one)));
+      found.add(view);
+    }
+    return found.table();
+  };
+  look([flowOf(1, 10n), flowOf(2, 500n), flowOf(3, 7n)], { write: book });
+  // The second one has ended, and another one has the number of the third.
+  const later = look([flowOf(1, 14n), flowOf(3, 2n), flowOf(4, 5n)], { read: book });
+  expect(later.virtualServers[0]?.totals).toMatchObject({ incomingPackets: 11n, incomingBytes: 1100n });
 });
 
 test("however many flows, each of the table's is counted once", () => {
