@@ -8,7 +8,8 @@
  * a part of the step may be served, and a guest on a busy machine takes a step in parts. They can be run by hand:
  *
  * ```
- * e2e/uml/run.sh env SLUICE_TESTED_MODE=ipvs node_modules/.bin/vitest run --project e2e --pool=threads e2e/scenarios
+ * e2e/uml/run.sh env SLUICE_TESTED_MODE=ipvs node_modules/.bin/node node_modules/vitest/vitest.mjs \
+ *   run --project e2e --pool=threads e2e/scenarios
  * ```
  *
  * @module
