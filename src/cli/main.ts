@@ -101,11 +101,8 @@ async function runConfigured(command: ConfiguredCommand, args: readonly string[]
     case "version":
       print(`kube-sluice ${version}\n`);
       return 0;
-    case "write-config": {
-      const { writeFile } = await import("node:fs/promises");
-      await writeFile(startup.path, startup.content);
-      return 0;
-    }
+    case "write-config":
+      return await withLogging(startup, () => writeConfig(startup.path, startup.content));
     case "cleanup":
       return await withLogging(startup, (logging) => cleanUp(startup, logging));
     case "run":
@@ -158,6 +155,17 @@ async function perform(
 async function cleanUp(startup: LoadedStartup, logging: Logging): Promise<number> {
   const { cleanup } = await import("./cleanup.ts");
   await cleanup(startup, logging.component("cleanup"), print);
+  return 0;
+}
+
+async function writeConfig(path: string, content: string): Promise<number> {
+  const { writeFile } = await import("node:fs/promises");
+  try {
+    await writeFile(path, content);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(1, `cannot write --write-config-to ${JSON.stringify(path)}: ${reason}`);
+  }
   return 0;
 }
 

@@ -11,6 +11,7 @@ import { configFromFile, refuseUnavailableMode, type Startup } from "../config/l
 import { checkNodeSettings } from "../config/node-checks.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { systemClock } from "../kube/clock.ts";
+import type { ObjectSource } from "../kube/source.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
 import type { SyncFailure } from "../proxier/proxier.ts";
@@ -87,24 +88,18 @@ class Daemon {
   }
 
   async run(): Promise<number> {
-    const { config, process, nodeName } = this.#startup;
+    const { config, process } = this.#startup;
     prepareProcess(config, this.#log);
+    // First, so that nothing is touched when the kubeconfig cannot be used.
+    const source = process.initOnly ? undefined : await this.#openSource();
     const opened = await openMode(config, this.#parts);
     for (const { path, wanted, reason } of setConntrackSysctls(config)) {
       this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
     }
-    if (process.initOnly) {
+    if (source === undefined) {
       opened.mode.initialize();
       return 0;
     }
-    const { source, recordEvent } = await openSource(
-      this.#startup,
-      nodeName,
-      (level, message, fields) => this.#telemetry.onLog(level, message, fields),
-      this.#signal,
-      (report) => this.#telemetry.apiRequest(report),
-    );
-    this.#events = new EventRecorder(recordEvent, nodeName);
     this.#events.starting();
     this.#signal.addEventListener("abort", () => this.#done.resolve(0), { once: true });
     if (!process.once) {
@@ -124,6 +119,19 @@ class Daemon {
       await started.catch(() => {});
       await this.#closeInTime();
     }
+  }
+
+  async #openSource(): Promise<ObjectSource> {
+    const { nodeName } = this.#startup;
+    const { source, recordEvent } = await openSource(
+      this.#startup,
+      nodeName,
+      (level, message, fields) => this.#telemetry.onLog(level, message, fields),
+      this.#signal,
+      (report) => this.#telemetry.apiRequest(report),
+    );
+    this.#events = new EventRecorder(recordEvent, nodeName);
+    return source;
   }
 
   /** New settings need a new start: what stands in the kernel is adopted by it. */

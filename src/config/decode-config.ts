@@ -45,8 +45,15 @@ export function decodeConfig(bytes: Uint8Array): DecodedConfig {
   if (report.errors.length > 0) {
     throw failedToDecode(joinErrors(report.errors));
   }
-  return { fields: withServerAddresses(fields), warnings: strictnessWarnings(document, report) };
+  const warnings = [...strictnessWarnings(document, report), ...(document.hasMore ? [moreDocuments] : [])];
+  return { fields: withServerAddresses(fields), warnings };
 }
+
+/** kube-proxy says nothing of it. */
+const moreDocuments: ConfigWarning = {
+  kind: "strictness",
+  message: "The file has more than one document: only the first one is read",
+};
 
 function readDocument(bytes: Uint8Array): ParsedDocument {
   if (bytes.length > maxConfigBytes) {

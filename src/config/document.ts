@@ -62,6 +62,8 @@ export interface ParsedDocument {
   /** `json` when the text starts with a brace. */
   readonly format: "json" | "yaml";
   readonly duplicateKeys: readonly DuplicateKey[];
+  /** Whether anything follows the first document. */
+  readonly hasMore: boolean;
 }
 
 /**
@@ -86,6 +88,7 @@ export function parseDocument(text: string): ParsedDocument {
     root: document === undefined ? { line: 1, value: null } : reader.read(document.contents, "", 0),
     format: text.trimStart().startsWith("{") ? "json" : "yaml",
     duplicateKeys: reader.duplicateKeys,
+    hasMore: hasMore(text, document?.range?.[2] ?? text.length),
   };
 }
 
@@ -109,6 +112,11 @@ function composeFirst(text: string, lines: LineCounter): Document.Parsed | undef
     // The library reports bad input as errors of the document. It throws only where nesting exhausts the stack.
     throw new SyntaxError(`the text cannot be read as YAML: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** Whether there is more than markers, comments and blanks behind the end of the first document. */
+function hasMore(text: string, end: number): boolean {
+  return /^(?!---|\.\.\.|[ \t]*#)[ \t]*\S|^---[ \t]+[^#\s]/m.test(text.slice(end));
 }
 
 /** The first line of the library's message, without the excerpt that may follow. */

@@ -204,6 +204,10 @@ test("openApiAccess() says what is missing", async () => {
   const { file, folder } = await place();
   await expect(open({})).rejects.toThrow(/KUBERNETES_SERVICE_HOST/);
   await expect(open({ kubeconfig: path.join(folder, "absent") })).rejects.toThrow(/absent.*ENOENT/);
+  await writeFile(path.join(folder, "binary"), new Uint8Array([0x63, 0x3a, 0x20, 0x00, 0x07, 0x0a]));
+  await expect(open({ kubeconfig: path.join(folder, "binary") })).rejects.toThrow(
+    /^Cannot use the kubeconfig "[^\n]*$/,
+  );
   await expect(open({ master: "ftp://x" })).rejects.toThrow('"ftp://x" is not the address of an API server');
   const cases: readonly (readonly [JsonRecord, RegExp])[] = [
     [{}, /it has no current context/],

@@ -101,7 +101,13 @@ class KubeAccess implements ApiAccess {
   /** TLS and credentials. Plain HTTP never gets here: credentials are not sent where everybody can read them. */
   async #secureOptions(config: KubeConfig, proxy: string | undefined): Promise<RequestOptions> {
     const all: RequestOptions = {};
-    await config.applyToHTTPSOptions(all);
+    try {
+      await config.applyToHTTPSOptions(all);
+    } catch (error) {
+      throw new Error(`Cannot read certificates or credentials for the API server: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
     const { agent, ...options } = all;
     const token = await this.#tokens?.read();
     const headers = { ...(options.headers as Record<string, string> | undefined) };
@@ -204,9 +210,16 @@ async function fileLogin(options: AccessOptions): Promise<Login> {
         typeof tokenFile === "string" && tokenFile !== "" ? path.resolve(path.dirname(file), tokenFile) : "",
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot use the kubeconfig ${JSON.stringify(file)}: ${reason}`, { cause: error });
+    throw new Error(`Cannot use the kubeconfig ${JSON.stringify(file)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
+}
+
+/** The first line of a message: an excerpt of the file may follow, which may be anything. */
+function reasonOf(error: unknown): string {
+  const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  return reason;
 }
 
 function makeLogin(
