@@ -42,6 +42,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/inspect/host-kernel.ts": ["node:fs"],
   "src/inspect/read-node.ts": ["node:fs"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
+  "src/iptables/lock-holder.ts": ["node:fs"],
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],
   "src/iptables/tools.ts": ["node:child_process"],

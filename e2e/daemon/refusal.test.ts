@@ -127,7 +127,7 @@ describeOnKernel("rules that cannot be written", NEEDS, () => {
     });
   });
 
-  test("a lock that somebody else holds is waited for, and health tells of it", async () => {
+  test("a lock that somebody else holds is waited for, and log and health tell of it", async () => {
     await using cluster = await createCluster({ nodes: 1, podsPerNode: 2, variant: "legacy" });
     const node = cluster.node(0);
     const manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
@@ -145,6 +145,10 @@ describeOnKernel("rules that cannot be written", NEEDS, () => {
       manifests.set(withPods(good, cluster.pods.slice(1)));
       await eventually("health to tell", async () => (await daemon.get(10_256, "/healthz")).status === 503);
       expect((await daemon.get(10_256, "/livez")).status).toBe(503);
+      const waiting = (line: { readonly msg?: unknown }) => line.msg === "Waiting for the xtables lock";
+      expect(await daemon.log.waitFor("a word about the lock", waiting, mark)).toMatchObject({
+        heldBy: "sleep",
+      });
       holder.kill("SIGKILL");
       await daemon.synced(mark);
       expect((await daemon.get(10_256, "/healthz")).status).toBe(200);

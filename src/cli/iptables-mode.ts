@@ -7,7 +7,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import { AffinityKeeper } from "../iptables/affinity-keeper.ts";
 import { IptablesBackend } from "../iptables/backend.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
-import { HostKernel } from "../iptables/host-kernel.ts";
+import { HostKernel, type OnLockWait } from "../iptables/host-kernel.ts";
 import { DriftMonitor } from "../iptables/monitor.ts";
 import type { RuleSettings } from "../iptables/settings.ts";
 import { acceptsSets, chooseLayout, usableFamilies } from "../iptables/setup.ts";
@@ -34,7 +34,9 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
       }
     },
     open: async (plan) => {
-      const opened = await openIptables(context.config, host, plan);
+      const opened = await openIptables(context.config, host, plan, ({ pid, command }) =>
+        context.log.warning("Waiting for the xtables lock", { ipFamily: plan.family, heldBy: command, pid }),
+      );
       for (const [mechanism, limit] of opened.affinity.limits) {
         context.onAffinityLimit(mechanism, limit);
       }
@@ -135,6 +137,7 @@ export async function openIptables(
   config: ProxyConfig,
   host: IptablesHost,
   node: NodePlan,
+  onLockWait?: OnLockWait,
 ): Promise<OpenIptables> {
   const { variant } = host;
   if (node.localhostNodePorts) {
@@ -144,7 +147,7 @@ export async function openIptables(
     layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
     dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
   };
-  const kernel = new HostKernel(variant, node.family);
+  const kernel = new HostKernel(variant, node.family, onLockWait);
   const affinity = await openAffinity(config, variant, node.family);
   return { backend: new IptablesBackend(node, settings, kernel, affinity), kernel, settings, affinity };
 }

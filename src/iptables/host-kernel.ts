@@ -6,6 +6,7 @@
 import type { Family } from "../proxier/address.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import type { KnownChains } from "./known-chains.ts";
+import { type LockHolder, lockHolder } from "./lock-holder.ts";
 import { RestoreProcess } from "./restore-process.ts";
 import { readKernel, restoreCommand, runIptables, type Variant } from "./tools.ts";
 
@@ -18,14 +19,23 @@ const rulesPerCommit: Readonly<Record<Variant, number>> = { nft: 3_000, legacy: 
 /** Exit code of iptables when the chain does not exist. Others tell of a lock, an option or a table that is not there. */
 const noSuchChain = 1;
 
+/** How long a write may take before the lock is looked at, in milliseconds; and how often after that. */
+const lockLookMs = 1_000;
+const lockLookAgainMs = 30_000;
+
+/** Told of a write that waits for the lock, when the holder can be seen from here. */
+export type OnLockWait = (holder: LockHolder) => void;
+
 /** Programs the kernel of the network namespace that this process runs in. */
 export class HostKernel implements IptablesKernel {
   readonly rulesPerCommit: number;
   readonly #variant: Variant;
   readonly #family: Family;
   readonly #restore: RestoreProcess;
+  readonly #onLockWait: OnLockWait | undefined;
 
-  constructor(variant: Variant, family: Family) {
+  constructor(variant: Variant, family: Family, onLockWait?: OnLockWait) {
+    this.#onLockWait = variant === "legacy" ? onLockWait : undefined;
     this.#variant = variant;
     this.#family = family;
     this.rulesPerCommit = rulesPerCommit[variant];
@@ -43,8 +53,30 @@ export class HostKernel implements IptablesKernel {
     return readKernel(this.#variant, this.#family);
   }
 
-  write(chunks: Iterable<string>): Promise<void> {
-    return this.#restore.write(chunks);
+  async write(chunks: Iterable<string>): Promise<void> {
+    const stopLooking = this.#lookForLock();
+    try {
+      await this.#restore.write(chunks);
+    } finally {
+      stopLooking();
+    }
+  }
+
+  /** The tool waits without a word, however long. */
+  #lookForLock(): () => void {
+    const onLockWait = this.#onLockWait;
+    if (onLockWait === undefined) {
+      return () => {};
+    }
+    const look = (): void => {
+      const holder = lockHolder();
+      if (holder !== undefined && holder.pid !== this.#restore.pid) {
+        onLockWait(holder);
+      }
+      timer = setTimeout(look, lockLookAgainMs);
+    };
+    let timer = setTimeout(look, lockLookMs);
+    return () => clearTimeout(timer);
   }
 
   async hasChain(table: string, chain: string): Promise<boolean> {
