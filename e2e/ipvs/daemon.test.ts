@@ -144,27 +144,33 @@ const tests = {
     expect(destinations).toMatchObject([{ endpoint, probability: 1 }]);
   },
 
-  "works with the rights that the manifests give it": async () => {
-    const lock = node.env["XTABLES_LOCKFILE"] ?? "";
-    writeFileSync(lock, "");
-    const file = join(node.directory, "init.yaml");
-    const head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
-    writeFileSync(
-      file,
-      `${head}mode: ipvs\nconntrack: {maxPerCore: 0}\nsluice: {iptables: {variant: legacy}}\n`,
-    );
-    // The privileged init container. Then nothing is left to be set that takes more.
-    expect(await Daemon.command(node, ["run", "--init-only", `--config=${file}`])).toMatchObject({
-      status: 0,
-    });
-    const wrap = (argv: readonly string[]): readonly string[] =>
-      contained(argv, { capabilities: ["NET_ADMIN", "NET_RAW"], writable: [lock] });
-    await using daemon = await Daemon.start(node, { ...options, wrap });
-    expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
-    expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
-    expect(daemon.log.complaints().filter(({ msg }) => String(msg).startsWith("Cannot "))).toEqual([]);
-    expect(await daemon.stop()).toBe(0);
-  },
+  "works with the rights that the manifests give it, and serves node ports on localhost when asked to":
+    async () => {
+      const lock = node.env["XTABLES_LOCKFILE"] ?? "";
+      writeFileSync(lock, "");
+      const file = join(node.directory, "init.yaml");
+      const head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+      writeFileSync(
+        file,
+        `${head}mode: ipvs\nconntrack: {maxPerCore: 0}\nsluice: {iptables: {variant: legacy}}\n`,
+      );
+      // The privileged init container. Then nothing is left to be set that takes more.
+      expect(await Daemon.command(node, ["run", "--init-only", `--config=${file}`])).toMatchObject({
+        status: 0,
+      });
+      const wrap = (argv: readonly string[]): readonly string[] =>
+        contained(argv, { capabilities: ["NET_ADMIN", "NET_RAW"], writable: [lock] });
+      const sluice = { iptables: { variant: "legacy" }, nodePorts: { localhostForwarder: true } };
+      const config = { ...options.config, sluice };
+      await using daemon = await Daemon.start(node, { ...options, config, wrap });
+      expect(await connect(client, node.ip, 30_080)).toBe(`pod1-1 from ${client.ip}`);
+      expect(await connect(client, vip)).toMatch(/^pod[12]-1/);
+      await eventually("the forwarder", async () =>
+        (await connect(node, "127.0.0.1", 30_080)).startsWith("pod"),
+      );
+      expect(daemon.log.complaints().filter(({ msg }) => String(msg).startsWith("Cannot "))).toEqual([]);
+      expect(await daemon.stop()).toBe(0);
+    },
 
   "killed and started again at random, it breaks no connection": async () => {
     await (await Daemon.start(node, options)).stop("SIGKILL");
