@@ -70,6 +70,11 @@ describe("kube-sluice refuses in one line, with status 2, touching nothing", () 
     ["an editing command of ipvsadm", ["ipvsadm", "-A", "-t", "192.0.2.1:80"], "this command only looks"],
     ["a mode that ipvsadm does not know", ["ipvsadm", "--mode", "x"], "--mode must be one of"],
     ["demo with another variant", ["demo", "--variant", "ebtables"], "--variant must be nft or legacy"],
+    [
+      "demo with another network",
+      ["demo", "--network", "token-ring"],
+      "--network must be one of bridge, host-gw",
+    ],
   ])("%s", (_, args, text) => {
     const { status, stdout, stderr } = kubeSluice(...args);
     expect(stderr).toContain(text);

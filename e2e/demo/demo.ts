@@ -7,18 +7,45 @@
  *
  * @module
  */
-import type { DemoOptions } from "../../src/cli/demo-command.ts";
+import type { DemoNetwork, DemoOptions } from "../../src/cli/demo-command.ts";
 import { type Cluster, createCluster } from "../harness/cluster.ts";
 import type { Host } from "../harness/host.ts";
+import { bgp } from "../harness/networks/bgp.ts";
+import { calico } from "../harness/networks/calico.ts";
+import { hostGateway } from "../harness/networks/flannel.ts";
+import { udpTunnel } from "../harness/networks/udp-tunnel.ts";
+import { vxlan } from "../harness/networks/vxlan.ts";
+import { bridge, type PodNetwork } from "../harness/pod-network.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { nodes, services, slice, sticky, web } from "./objects.ts";
 import { startProxies } from "./proxies.ts";
 import { connectMany, describeSpread, type Spread } from "./traffic.ts";
 
+/** The pod networks, and what a reader is told of them. */
+const networks: Readonly<
+  Record<DemoNetwork, { readonly podNetwork: () => PodNetwork; readonly description: string }>
+> = {
+  bridge: { podNetwork: bridge, description: "attached by the CNI bridge plugin" },
+  "host-gw": { podNetwork: hostGateway, description: "on flannel's backend host-gw" },
+  vxlan: { podNetwork: vxlan, description: "on flannel's backend vxlan" },
+  udp: { podNetwork: udpTunnel, description: "on flannel's backend udp" },
+  calico: { podNetwork: calico, description: "connected as by Calico, routed" },
+  bgp: { podNetwork: bgp, description: "connected as by Calico, with BIRD on the nodes" },
+};
+
 /** Runs the demo and prints what happens. @returns the exit status */
 export async function demo(options: DemoOptions): Promise<number> {
-  say("Two nodes with two pods each, attached by the CNI bridge plugin, and a client outside");
-  await using cluster = await createCluster({ nodes: 2, podsPerNode: 2, variant: options.variant });
+  const { podNetwork, description } = networks[options.network];
+  say(`Two nodes with two pods each, ${description}, and a client outside`);
+  await using cluster = await createCluster({
+    nodes: 2,
+    podsPerNode: 2,
+    variant: options.variant,
+    podNetwork: podNetwork(),
+  });
+  print(indent((await cluster.node(0).exec(["ip", "route"])).stdout));
+  // The kernel limits the ICMP errors to one receiver, and the demo is refused often.
+  for (const { namespace } of cluster.nodes) namespace.setSysctls({ "net/ipv4/icmp_ratemask": 0 });
   for (const pod of cluster.pods) {
     await pod.agent.listen({ tcp: [web.targetPort] });
     print(`  ${pod.name} ${pod.ip} on ${pod.node.name} (${pod.node.ip})`);

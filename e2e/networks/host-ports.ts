@@ -15,13 +15,12 @@ import type { Stage } from "./stage.ts";
 const hostPort = 18_080;
 
 /**
- * A pod gets two host ports: one of its own, and one that is a Service's node port as well. The first works in every
- * mode. Of the second the node port has it where the proxy's rule comes first, and the host port where the packet is
- * translated before IPVS sees it.
+ * A pod gets two host ports: one of its own, which works, and one that is a Service's node port as well, which the
+ * Service keeps: the proxy's rules come first.
  */
 export async function hostPortsBesideNodePorts(stage: Stage, node: Node): Promise<void> {
   const { client } = stage.cluster;
-  for (const { beside, here, index, mode } of stage.scenes(node).filter(({ v6 }) => !v6)) {
+  for (const { beside, here, index } of stage.scenes(node).filter(({ v6 }) => !v6)) {
     const { nodePort } = placeOf("cluster", index, false);
     const attachment = portmapOf(node, beside, [hostPort, nodePort]);
     const throughProxy = await connect(client, node.ip, nodePort);
@@ -29,9 +28,7 @@ export async function hostPortsBesideNodePorts(stage: Stage, node: Node): Promis
     await cniAdd(attachment);
     try {
       expect(await connect(client, node.ip, hostPort)).toBe(`${beside.name} from ${client.ip}`);
-      expect(await connect(client, node.ip, nodePort)).toBe(
-        mode === "ipvs" ? `${beside.name} from ${client.ip}` : throughProxy,
-      );
+      expect(await connect(client, node.ip, nodePort)).toBe(throughProxy);
     } finally {
       await cniDelete(attachment);
     }

@@ -7,7 +7,7 @@
 import { test } from "vitest";
 import { describeOnKernel } from "../harness/requirements.ts";
 import { matrix } from "./matrix.ts";
-import { rows } from "./rows.ts";
+import { rows, traps } from "./rows.ts";
 
 const needs = {
   programs: ["iptables-nft", "iptables-legacy", "bridge", "conntrack", "dnsmasq", "ss"],
@@ -16,7 +16,7 @@ const needs = {
 };
 
 describeOnKernel("iptables mode beside every pod network", needs, () => {
-  const { prepare, tests } = matrix(["nft", "legacy"], rows);
+  const { prepare, tests } = matrix(["nft", "legacy"], rows, { traps });
   prepare();
   for (const [title, work] of Object.entries(tests)) test(title, work);
 });

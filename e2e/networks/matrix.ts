@@ -10,7 +10,7 @@ import { checks, own } from "./checks.ts";
 import { dnsKeepsAnswering } from "./dns.ts";
 import { hostPortsBesideNodePorts } from "./host-ports.ts";
 import type { Mode } from "./node-proxy.ts";
-import type { Row } from "./rows.ts";
+import type { Row, Trap } from "./rows.ts";
 import { placeOf, sharedPlace } from "./services.ts";
 import { Stage } from "./stage.ts";
 
@@ -20,8 +20,19 @@ export interface Matrix {
   readonly tests: Readonly<Record<string, () => Promise<void>>>;
 }
 
+/** What is tested besides every path and affinity on every row. */
+export interface Depth {
+  /** Rows on which things happen: replacements, restarts, a reboot. All unless told. */
+  readonly eventful?: readonly Row[];
+  readonly traps?: readonly Trap[];
+}
+
 /** Every row beside a cluster with one node for each mode. */
-export function matrix(modes: readonly Mode[], rows: readonly Row[]): Matrix {
+export function matrix(
+  modes: readonly Mode[],
+  rows: readonly Row[],
+  { eventful = rows, traps = [] }: Depth = {},
+): Matrix {
   let stage: Stage | undefined;
   const takeDown = async (): Promise<void> => {
     const old = stage;
@@ -41,16 +52,19 @@ export function matrix(modes: readonly Mode[], rows: readonly Row[]): Matrix {
   };
   return {
     prepare: () => afterAll(takeDown),
-    tests: Object.fromEntries(
-      rows.flatMap((row) => testsOf(row, modes).map(([title, work]) => [title, () => on(row, work)])),
-    ),
+    tests: Object.fromEntries([
+      ...rows.flatMap((row) =>
+        testsOf(row, modes, eventful.includes(row)).map(([title, work]) => [title, () => on(row, work)]),
+      ),
+      ...traps.map((trap) => [trap.title, () => on(trap.row, (there) => fallInto(there, trap))]),
+    ]),
   };
 }
 
 type Named = readonly [title: string, work: (stage: Stage) => Promise<void>];
 
 /** The tests of a row. */
-export function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
+function testsOf(row: Row, modes: readonly Mode[], isEventful: boolean): readonly Named[] {
   const { name } = row.network;
   const each = (title: string, work: (stage: Stage, node: Node) => Promise<void>): readonly Named[] =>
     modes.map((mode, index) => [
@@ -61,9 +75,13 @@ export function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
     `${name}, ${modes.join(" and ")}: ${title}`,
     work,
   ];
-  return [
+  const quiet = [
     ...each("every path and source", (stage, node) => stage.judge(stage.scenes(node), checks)),
     ...each("connections are spread, and stay with ClientIP affinity", affinity),
+  ];
+  if (!isEventful) return quiet;
+  return [
+    ...quiet,
     ...(row.hostPorts === true
       ? each("host ports of the plugin portmap beside node ports", hostPortsBesideNodePorts)
       : []),
@@ -78,6 +96,22 @@ export function testsOf(row: Row, modes: readonly Mode[]): readonly Named[] {
       await everyPath(stage);
     }),
   ];
+}
+
+/** Sees a setting break what it must, and nothing else. */
+async function fallInto(stage: Stage, { sysctls, broken }: Trap): Promise<void> {
+  const before = stage.cluster.nodes.map(({ namespace }) =>
+    Object.fromEntries(Object.keys(sysctls).map((name) => [name, namespace.sysctl(name)])),
+  );
+  try {
+    for (const { namespace } of stage.cluster.nodes) namespace.setSysctls(sysctls);
+    for (const node of stage.nodes) {
+      expect((await stage.failing(stage.scenes(node), checks)).toSorted()).toEqual(broken.toSorted());
+    }
+  } finally {
+    for (const [index, { namespace }] of stage.cluster.nodes.entries())
+      namespace.setSysctls(before[index] ?? {});
+  }
 }
 
 async function everyPath(stage: Stage): Promise<void> {

@@ -37,14 +37,16 @@ export interface Row {
 
 const both = [4, 6] as const;
 
+const single: Row = {
+  network: docker(),
+  families: both,
+  acrossNodes: false,
+  source: { here: "gateway", elsewhere: "node" },
+};
+
 /** All rows that a host's kernel can do. */
 export const rows: readonly Row[] = [
-  {
-    network: docker(),
-    families: both,
-    acrossNodes: false,
-    source: { here: "gateway", elsewhere: "node" },
-  },
+  single,
   {
     network: hostGateway(),
     families: both,
@@ -77,5 +79,31 @@ export const rows: readonly Row[] = [
     families: [4],
     acrossNodes: true,
     source: { here: "gateway", elsewhere: "tunnel" },
+  },
+];
+
+/** A setting that breaks something, and what. */
+export interface Trap {
+  readonly title: string;
+  readonly row: Row;
+  /** Of the nodes. */
+  readonly sysctls: Readonly<Record<string, number>>;
+  /** Names of the checks that fail: these and no other. */
+  readonly broken: readonly string[];
+}
+
+/** Traps of a bridge. Operators are told of them. */
+export const traps: readonly Trap[] = [
+  {
+    title: "a bridge whose ports do not send back: a pod does not reach itself",
+    row: { ...single, network: docker({ hairpin: false }) },
+    sysctls: {},
+    broken: ["pod to its own Service: masqueraded", "large request and answer, pod to its own Service"],
+  },
+  {
+    title: "a bridge that iptables does not see: a pod does not reach its neighbours through a Service",
+    row: { ...single, network: docker() },
+    sysctls: { "net/bridge/bridge-nf-call-iptables": 0, "net/bridge/bridge-nf-call-ip6tables": 0 },
+    broken: ["pod to ClusterIP, endpoint on its node: source kept"],
   },
 ];

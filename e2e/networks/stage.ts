@@ -6,6 +6,7 @@
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { apply } from "../daemon/daemon.ts";
+import { eventually } from "../daemon/eventually.ts";
 import { Manifests } from "../daemon/manifests.ts";
 import type { ApiObject } from "../daemon/objects.ts";
 import type { Outcome } from "../harness/agent-protocol.ts";
@@ -16,7 +17,7 @@ import type { Check, Scene } from "./checks.ts";
 import { keepEvidence } from "./evidence.ts";
 import { type Mode, NodeProxy } from "./node-proxy.ts";
 import type { Row } from "./rows.ts";
-import { ports, serviceRange, servicesOf } from "./services.ts";
+import { placeOf, ports, serviceRange, servicesOf } from "./services.ts";
 
 const podsPerNode = 2;
 
@@ -137,21 +138,24 @@ export class Stage implements AsyncDisposable {
       this.#proxies.map(({ daemon }) => daemon),
       [...objects, ...more],
     );
+    // Services and their endpoints may come in two syncs. All endpoints come in one.
+    await Promise.all(this.nodes.flatMap((node) => this.scenes(node)).map(hasEndpoints));
   }
 
   /** Does all checks of some scenes at once. What fails is thrown, with the folder of its evidence. */
   async judge(scenes: readonly Scene[], list: readonly Check[]): Promise<void> {
-    for (const { node, v6 } of scenes) await this.cluster.routeClient(serviceRange(v6), node);
-    const cells = scenes.flatMap((scene) =>
-      list
-        .filter(({ when = () => true }) => when(scene))
-        .flatMap((check) => protocolsOf(check).map((protocol) => ({ scene, check, protocol }))),
-    );
-    const wrong = (await Promise.all(cells.map((cell) => run(cell)))).filter((text) => text !== undefined);
-    if (cells.length === 0) throw new Error("Cannot judge a network by no check");
+    const { cells, wrong } = await this.#compare(scenes, list, 10_000);
     if (wrong.length === 0) return;
-    const folder = await this.keep(cells[0]?.scene.mode ?? "", () => Promise.all(cells.map(run)));
-    throw new Error(`${wrong.length} of ${cells.length} cells:\n${wrong.join("\n")}\nEvidence: ${folder}`);
+    const mode = scenes[0]?.mode ?? "";
+    const folder = await this.keep(mode, () => Promise.all(cells.map((cell) => run(cell, 3000))));
+    const lines = wrong.map(({ text }) => text).join("\n");
+    throw new Error(`${wrong.length} of ${cells.length} cells:\n${lines}\nEvidence: ${folder}`);
+  }
+
+  /** The names of the checks that do not hold, each once. */
+  async failing(scenes: readonly Scene[], list: readonly Check[]): Promise<readonly string[]> {
+    const { wrong } = await this.#compare(scenes, list, 1000);
+    return [...new Set(wrong.map(({ name }) => name))];
   }
 
   /** Keeps what can be known of a failure. */
@@ -163,6 +167,22 @@ export class Stage implements AsyncDisposable {
     await Promise.all(this.#proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
     await this.cluster.remove();
     this.#scratch.remove();
+  }
+
+  async #compare(
+    scenes: readonly Scene[],
+    list: readonly Check[],
+    patience: number,
+  ): Promise<{ readonly cells: readonly Cell[]; readonly wrong: readonly Wrong[] }> {
+    for (const { node, v6 } of scenes) await this.cluster.routeClient(serviceRange(v6), node);
+    const cells = scenes.flatMap((scene) =>
+      list
+        .filter(({ when = () => true }) => when(scene))
+        .flatMap((check) => protocolsOf(check).map((protocol) => ({ scene, check, protocol }))),
+    );
+    if (cells.length === 0) throw new Error("Cannot judge a network by no check");
+    const results = await Promise.all(cells.map((cell) => run(cell, patience)));
+    return { cells, wrong: results.filter((result) => result !== undefined) };
   }
 
   #startProxy(node: Node, index: number): Promise<NodeProxy> {
@@ -200,6 +220,22 @@ export class Stage implements AsyncDisposable {
   }
 }
 
+/** Waits until a node's pods reach the endpoints that there are now. */
+async function hasEndpoints({ row, beside, here, there, index, otherIndex, v6 }: Scene): Promise<void> {
+  const wanted = [
+    { pod: here, place: index },
+    ...(row.acrossNodes ? [{ pod: there, place: otherIndex }] : []),
+  ];
+  for (const { pod, place } of wanted) {
+    const { clusterIP } = placeOf("cluster", place, v6);
+    const what = `${pod.name} behind ${clusterIP} on ${beside.node.name}`;
+    await eventually(what, async () => {
+      const outcome = await beside.agent.connect({ ip: clusterIP, port: 80, timeoutMilliseconds: 1000 });
+      return outcome.kind === "answered" && outcome.greeting.server === pod.name;
+    });
+  }
+}
+
 async function serve(pod: Pod): Promise<void> {
   const some = [ports.pod, ports.denied];
   await pod.agent.listen({ tcp: some, udp: some });
@@ -228,14 +264,21 @@ interface Cell {
   readonly protocol: "TCP" | "UDP";
 }
 
+/** A cell that does not hold. */
+interface Wrong {
+  /** Of its check. */
+  readonly name: string;
+  readonly text: string;
+}
+
 /** What is wrong with a cell, if anything. */
-async function run({ scene, check, protocol }: Cell): Promise<string | undefined> {
-  const want = check.expect(scene);
+async function run({ scene, check, protocol }: Cell, patience: number): Promise<Wrong | undefined> {
+  const want = check.expect(scene, protocol);
   const silent = want === "timeout";
   const request = {
     ...check.to(scene),
     protocol,
-    timeoutMilliseconds: silent ? 300 : 10_000,
+    timeoutMilliseconds: silent ? 300 : patience,
     ...(check.bytes === undefined ? {} : { bytes: check.bytes }),
   };
   const sender = check.from(scene);
@@ -246,7 +289,7 @@ async function run({ scene, check, protocol }: Cell): Promise<string | undefined
   if (got === want) return undefined;
   const { row, mode, node, v6 } = scene;
   const where = `${row.network.name}, ${mode} on ${node.name}, IPv${v6 ? 6 : 4} ${protocol}`;
-  return `${where}: ${check.name}: want ${want}, got ${got}`;
+  return { name: check.name, text: `${where}: ${check.name}: want ${want}, got ${got}` };
 }
 
 function isTooLarge(outcome: Outcome): boolean {

@@ -17,7 +17,15 @@ export interface DemoOptions {
   readonly keep: boolean;
   /** Variant of the iptables programs. */
   readonly variant: "nft" | "legacy";
+  /** How pods are connected. */
+  readonly network: DemoNetwork;
 }
+
+/** Pod networks of the demo. */
+export const demoNetworks = ["bridge", "host-gw", "vxlan", "udp", "calico", "bgp"] as const;
+
+/** One of them. */
+export type DemoNetwork = (typeof demoNetworks)[number];
 
 /** Adds the command; `done` gets its exit status. */
 export function addDemoCommand(program: Command, done: (status: Promise<number>) => void): void {
@@ -26,12 +34,21 @@ export function addDemoCommand(program: Command, done: (status: Promise<number>)
     .description("a two-node cluster in network namespaces, Services on it, and traffic")
     .option("--keep", "leave the cluster running until Ctrl-C", false)
     .option("--variant <variant>", "iptables programs to use: nft or legacy", "nft")
-    .action((options: { keep: boolean; variant: string }) => {
+    .option("--network <network>", `how pods are connected: ${demoNetworks.join(", ")}`, "bridge")
+    .action((options: { keep: boolean; variant: string; network: string }) => {
       const { keep, variant } = options;
+      const network = demoNetworks.find((name) => name === options.network);
       if (variant !== "nft" && variant !== "legacy") {
         throw new CommandError(2, `--variant must be nft or legacy, not ${JSON.stringify(variant)}`);
       }
-      done(runDemo({ keep, variant }));
+      if (network === undefined) {
+        const names = demoNetworks.join(", ");
+        throw new CommandError(
+          2,
+          `--network must be one of ${names}, not ${JSON.stringify(options.network)}`,
+        );
+      }
+      done(runDemo({ keep, variant, network }));
     });
 }
 
