@@ -1,11 +1,11 @@
 /**
- * Suites that hold for every mode, in ipvs mode: rolling updates (under the Local policy), UDP clients, the health-check port.
- * All of them run in one guest, as they stand; `e2e/harness/tested-mode.ts` tells them the mode.
+ * Suites that hold for every mode, in ipvs mode: UDP clients, the health-check port. They run in one guest, as they stand; `e2e/harness/tested-mode.ts` tells them the mode.
  *
  * Not among them: what ends before a backend is asked (API faults, hostile objects, least privilege), what is about
  * iptables mode alone (refused lines, `recent` and its sets, the life of rules), and real programs, which would take longer
- * than they add to these: the way of their packets is the same. Stories are not either: a step's packets are sent as soon as
- * a part of the step may be served, and a guest on a busy machine takes a step in parts. They can be run by hand:
+ * than they add to these: the way of their packets is the same. Stories and rolling updates are not
+ * either: on a busy machine a guest takes a step in parts, and ends a pod that has not got to what it was sent. They can be
+ * run by hand:
  *
  * ```
  * e2e/uml/run.sh env SLUICE_TESTED_MODE=ipvs node_modules/.bin/node node_modules/vitest/vitest.mjs \
