@@ -46,6 +46,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],
   "src/iptables/tools.ts": ["node:child_process"],
+  "src/ipvs/affinity-memory.ts": ["node:fs", "node:readline"],
   "src/ipvs/netlink/example.ts": ["node:timers/promises"],
   "src/ipvs/open.ts": ["node:fs", "node:os"],
   "src/kube/folder-bell.ts": ["node:fs"],

@@ -7,13 +7,14 @@
  * @module
  */
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Node } from "../harness/cluster.ts";
 import type { CommandResult } from "../harness/command.ts";
 import { nodeProgram } from "../harness/remote-agent.ts";
 import { testedMode } from "../harness/tested-mode.ts";
+import { ConfigFile } from "./config-file.ts";
 import { DaemonLog, type LogMark } from "./daemon-log.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
 import { type HttpAnswer, requestFrom } from "./http-request.ts";
@@ -58,14 +59,17 @@ const patient: WaitOptions = { timeoutMilliseconds: 60_000 };
 export class Daemon implements AsyncDisposable {
   readonly node: Node;
   readonly log: DaemonLog;
+  /** Its configuration. */
+  readonly file: ConfigFile;
+  readonly #options: DaemonOptions;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | NodeJS.Signals>;
-  readonly #file: string;
   #hasEnded = false;
 
-  private constructor(node: Node, child: ChildProcess, file: string) {
+  private constructor(node: Node, child: ChildProcess, file: ConfigFile, options: DaemonOptions) {
     this.node = node;
-    this.#file = file;
+    this.file = file;
+    this.#options = options;
     this.#child = child;
     if (child.stderr === null) {
       throw new Error("Cannot follow a daemon without its standard error");
@@ -90,13 +94,13 @@ export class Daemon implements AsyncDisposable {
   /** Starts one without waiting for anything. */
   static launch(node: Node, options: DaemonOptions): Daemon {
     const { wrap = (argv) => argv } = options;
-    const file = join(mkdtempSync(join(node.directory, "daemon-")), "config.json");
-    writeConfiguration(file, options);
-    const child = node.spawn(wrap([nodeProgram, program, "run", ...argumentsOf(node, file, options)]), {
+    const file = new ConfigFile(mkdtempSync(join(node.directory, "daemon-")), configText(options));
+    const argv = argumentsOf(node, file.path, options);
+    const child = node.spawn(wrap([nodeProgram, program, "run", ...argv]), {
       env: { NODE_COMPILE_CACHE: compileCache, ...options.env },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    return new Daemon(node, child, file);
+    return new Daemon(node, child, file, options);
   }
 
   /** Runs another command of the program on a node, to its end. */
@@ -105,11 +109,6 @@ export class Daemon implements AsyncDisposable {
       env: { NODE_COMPILE_CACHE: compileCache },
       anyStatus: true,
     });
-  }
-
-  /** Writes its configuration file anew. It takes it up, or ends so that it is started again. */
-  configure(options: DaemonOptions): void {
-    writeConfiguration(this.#file, options);
   }
 
   get pid(): number {
@@ -139,6 +138,20 @@ export class Daemon implements AsyncDisposable {
         .map(({ ipFamily }) => ipFamily);
       return families.every((family) => done.includes(family));
     });
+  }
+
+  /** Gives it another configuration while it runs, in full as at its start. */
+  configure(config: NonNullable<DaemonOptions["config"]>): void {
+    this.file.replace(configText({ ...this.#options, config }));
+  }
+
+  /** Resolves when the configuration that it was given after the mark is in effect. */
+  async configured(since: LogMark): Promise<void> {
+    await this.#whileAlive(
+      "the new configuration",
+      () => this.log.find("The new configuration is in effect", since).length > 0,
+      { timeoutMilliseconds: 120_000 },
+    );
   }
 
   /** Waits until a search for stale flows that began after the mark has ended, in IPv4. */
@@ -208,10 +221,9 @@ export async function apply(
   await Promise.all(daemons.map((daemon, index) => daemon.synced(marks[index] ?? 0)));
 }
 
-function writeConfiguration(file: string, { from, config = {} }: DaemonOptions): void {
+function configText({ from, config = {} }: Pick<DaemonOptions, "from" | "config">): string {
   const fields = "manifests" in from ? {} : { clientConnection: { kubeconfig: from.kubeconfig } };
-  writeFileSync(`${file}.new`, JSON.stringify({ ...configuration, ...fields, ...config }));
-  renameSync(`${file}.new`, file);
+  return JSON.stringify({ ...configuration, ...fields, ...config });
 }
 
 function argumentsOf(node: Node, file: string, { from }: DaemonOptions): readonly string[] {

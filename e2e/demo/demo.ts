@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import type { DemoNetwork, DemoOptions } from "../../src/cli/demo-command.ts";
 import { type Cluster, createCluster } from "../harness/cluster.ts";
 import type { Host } from "../harness/host.ts";
@@ -18,7 +19,7 @@ import { vxlan } from "../harness/networks/vxlan.ts";
 import { bridge, type PodNetwork } from "../harness/pod-network.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { nodes, services, slice, sticky, web } from "./objects.ts";
-import { startProxies } from "./proxies.ts";
+import { type RunningProxy, startProxies } from "./proxies.ts";
 import { connectMany, describeSpread, type Spread } from "./traffic.ts";
 
 /** The pod networks, and what a reader is told of them. */
@@ -63,7 +64,7 @@ export async function demo(options: DemoOptions): Promise<number> {
     say(`One kube-sluice per node, iptables mode (${options.variant})`);
     const proxies = await startProxies(cluster, control.kubeconfig());
     print(indent(await shownRules(cluster, options.variant)));
-    const story = new Story(cluster, control);
+    const story = new Story(cluster, control, proxies);
     await story.tell();
     if (options.keep) {
       await interrupted(cluster, control);
@@ -83,10 +84,12 @@ class Story {
   failures = 0;
   readonly #cluster: Cluster;
   readonly #control: ControlPlane;
+  readonly #proxies: readonly RunningProxy[];
 
-  constructor(cluster: Cluster, control: ControlPlane) {
+  constructor(cluster: Cluster, control: ControlPlane, proxies: readonly RunningProxy[]) {
     this.#cluster = cluster;
     this.#control = control;
+    this.#proxies = proxies;
   }
 
   async tell(): Promise<void> {
@@ -127,6 +130,24 @@ class Story {
     await this.#control.apply(slice("web", this.#cluster.pods));
     await this.#until(async () => (await connectMany(pod, web.clusterIP, web.port, 1)).byPod.size === 1);
     await this.#spreads(pod, web.clusterIP, web.port, pods);
+    await this.#change(pod);
+  }
+
+  /** To ipvs mode where the kernel has IPVS, else to another layout of the rules. */
+  async #change(from: Host): Promise<void> {
+    const hasIpvs = existsSync("/proc/net/ip_vs");
+    const there = hasIpvs ? { mode: "ipvs" } : { sluice: { iptables: { layout: "endpoint-chains" } } };
+    say(
+      `The configuration changes while connections are made: ${hasIpvs ? "ipvs mode" : "another layout"}, and back`,
+    );
+    const load = await from.agent.startLoad({ ip: web.clusterIP, port: web.port });
+    for (const fields of [there, {}]) {
+      await Promise.all(this.#proxies.map((proxy) => proxy.change(fields)));
+    }
+    const { answered, failures } = await load.stop();
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+    print(`  ${from.name.padEnd(7)} -> ${answered} connections answered, ${failed} failed`);
+    this.#expect(answered > 0 && failed === 0, "no connection fails");
   }
 
   async #spreads(from: Host, ip: string, port: number, pods: readonly string[]): Promise<void> {

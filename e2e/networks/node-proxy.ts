@@ -44,7 +44,7 @@ export class NodeProxy implements AsyncDisposable {
   /** Changes the mode by the configuration file, and waits until the other mode serves. */
   async switchTo(mode: Mode): Promise<void> {
     this.#mode = mode;
-    this.#daemon.configure(this.#options());
+    this.#daemon.configure(this.#options().config ?? {});
     const wanted = mode === "ipvs" ? "ipvs" : "iptables";
     await eventually(`mode ${mode} on ${this.node.name}`, async () => {
       const { body } = await this.#daemon.get(10_249, "/proxyMode");

@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { parseKubeProxyFlags } from "../config/kube-proxy-flags.ts";
 import { configFromFile, type LoadedConfig } from "../config/load-config.ts";
 import { FakeClock } from "../kube/testing.ts";
-import { configChanged } from "./config-watch.ts";
+import { sleep } from "../proxier/clock.ts";
+import { followConfig } from "./config-watch.ts";
 
 const flags = parseKubeProxyFlags(["--config=x"]);
 
@@ -20,64 +21,84 @@ function load(file: Uint8Array): LoadedConfig {
 
 let clock: FakeClock;
 let file: Uint8Array | undefined;
-let refused: string[];
+let told: string[];
 let controller: AbortController;
-let outcome: boolean | undefined;
+let hasEnded: boolean;
 
-beforeEach(() => {
+beforeEach(async () => {
   clock = new FakeClock();
   file = bytes("iptables");
-  refused = [];
+  told = [];
   controller = new AbortController();
-  outcome = undefined;
-  void configChanged({
+  hasEnded = false;
+  const following = followConfig({
     current: load(file).config,
     read: () => (file === undefined ? Promise.reject(new Error("ENOENT")) : Promise.resolve(file)),
     decode: (text) => load(text).config,
-    onRefused: (reason) => refused.push(reason),
+    onChange: ({ mode }) => told.push(`changed to ${mode}`),
+    onRefused: (reason) => told.push(`refused: ${reason}`),
+    onAway: (reason) => told.push(`away: ${reason}`),
+    wait: (ms, signal) => sleep(clock, ms, signal),
     clock,
     signal: controller.signal,
-  }).then((changed) => {
-    outcome = changed;
   });
+  void following.then(() => {
+    hasEnded = true;
+  });
+  await clock.advance(1_000);
 });
 
-describe("configChanged()", () => {
-  test("ends when the settings differ, once the file has been the same twice", async () => {
+describe("followConfig()", () => {
+  test("tells of other settings once the file has been the same twice", async () => {
     await clock.advance(10_000);
     file = bytes("ipvs");
+    await clock.advance(1_200);
+    file = bytes("ipvs", "ipvs: {scheduler: lc}\n");
     await clock.advance(2_000);
-    expect(outcome).toBeUndefined();
-    await clock.advance(2_000);
-    expect(outcome).toBe(true);
+    expect(told).toEqual(["changed to ipvs"]);
   });
 
-  test("ignores comments, and a file that is away for a while", async () => {
+  test("tells of every change, also of the one that takes the last one back", async () => {
+    file = bytes("ipvs");
+    await clock.advance(4_000);
+    file = bytes("iptables");
+    await clock.advance(4_000);
+    expect(told).toEqual(["changed to ipvs", "changed to iptables"]);
+  });
+
+  test("ignores comments", async () => {
     file = bytes("iptables", "# a comment\n");
     await clock.advance(10_000);
+    expect(told).toEqual([]);
+  });
+
+  test("tells once of a file that is away, or empty", async () => {
     file = undefined;
+    await clock.advance(10_000);
+    file = new Uint8Array();
     await clock.advance(10_000);
     file = bytes("iptables");
     await clock.advance(10_000);
-    expect(outcome).toBeUndefined();
-    expect(refused).toEqual([]);
+    expect(told).toEqual(["away: ENOENT"]);
+    file = undefined;
+    await clock.advance(10_000);
+    expect(told).toHaveLength(2);
   });
 
   test("refuses a wrong file once, names the field, and takes the next good one", async () => {
     file = bytes("iptables", "iptables: {masqueradeBit: 99}\n");
     await clock.advance(20_000);
-    expect(refused).toEqual([expect.stringContaining("MasqueradeBit")]);
-    expect(outcome).toBeUndefined();
+    expect(told).toEqual([expect.stringMatching(/refused: .*MasqueradeBit/)]);
     file = bytes("ipvs");
     await clock.advance(10_000);
-    expect(outcome).toBe(true);
+    expect(told.slice(1)).toEqual(["changed to ipvs"]);
   });
 
   test("ends with the signal", async () => {
     await clock.advance(3_000);
     controller.abort();
     await clock.settle();
-    expect(outcome).toBe(false);
+    expect(hasEnded).toBe(true);
     expect(clock.timers).toBe(0);
   });
 });

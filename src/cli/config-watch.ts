@@ -1,8 +1,9 @@
 /**
- * Follows the configuration file: a program that runs keeps its settings, so a new file is a reason to start anew.
+ * Follows the configuration file.
  *
- * The file is looked at every few seconds, whichever way it is replaced: kubelet swaps a link, editors write in place or
- * rename. It counts once it has been the same twice. A file that is away, or wrong, changes nothing.
+ * It is looked at when something happens in its folder, and every few seconds in any case, whichever way it is replaced:
+ * kubelet swaps a link, editors write in place or rename. It counts once it has been the same twice. A file that is away,
+ * or wrong, changes nothing.
  *
  * @module
  */
@@ -11,8 +12,11 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { Clock } from "../kube/clock.ts";
 import { sleep } from "../proxier/clock.ts";
 
-/** Time between two looks, in milliseconds. */
+/** Time between two looks when nobody says that something happened, in milliseconds. */
 const lookMs = 2_000;
+
+/** Time in which a file that has changed must not change again. */
+const settleMs = 200;
 
 /** What is followed. */
 export interface ConfigWatchOptions {
@@ -21,37 +25,71 @@ export interface ConfigWatchOptions {
   readonly read: () => Promise<Uint8Array>;
   /** @throws Error that says what is wrong with the file */
   readonly decode: (bytes: Uint8Array) => ProxyConfig;
+  /** The file holds other settings. */
+  readonly onChange: (config: ProxyConfig) => void;
   /** The file is wrong; told once for each content. */
   readonly onRefused: (reason: string) => void;
-  readonly clock: Clock;
+  /** The file cannot be read any more; told once until it can. */
+  readonly onAway: (reason: string) => void;
+  /** Waits so long, or until something happened in the file's folder. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly clock: Pick<Clock, "after">;
   readonly signal: AbortSignal;
 }
 
-/** Waits until the file holds other settings. @returns false when the signal ended the waiting */
-export async function configChanged(options: ConfigWatchOptions): Promise<boolean> {
-  const { read, clock, signal } = options;
-  let judged = await read().catch(() => undefined);
-  let before = judged;
+/** Tells of every change until the signal aborts. */
+export async function followConfig(options: ConfigWatchOptions): Promise<void> {
+  const { wait, clock, signal, onChange, onRefused } = options;
+  let accepted = options.current;
+  let judged: Uint8Array | undefined;
+  let isAway = false;
   while (!signal.aborted) {
-    await sleep(clock, lookMs, signal);
-    const bytes = signal.aborted ? undefined : await read().catch(() => undefined);
-    const isSettled = bytes !== undefined && isDeepStrictEqual(bytes, before);
-    before = bytes;
-    if (isSettled && !isDeepStrictEqual(bytes, judged)) {
-      judged = bytes;
-      if (isChange(options, bytes)) {
-        return true;
+    const bytes = await readOr(options, (reason) => {
+      if (!isAway) {
+        options.onAway(reason);
       }
+      return undefined;
+    });
+    isAway = bytes === undefined;
+    if (bytes !== undefined && !isDeepStrictEqual(bytes, judged)) {
+      await sleep(clock, settleMs, signal);
+      if (!signal.aborted && isDeepStrictEqual(bytes, await readOr(options, () => undefined))) {
+        judged = bytes;
+        const config = judge(options, bytes, onRefused);
+        if (config !== undefined && !isDeepStrictEqual(config, accepted)) {
+          accepted = config;
+          onChange(config);
+        }
+      }
+      // One that is being written is looked at again soon.
+      continue;
     }
+    await wait(lookMs, signal);
   }
-  return false;
 }
 
-function isChange({ current, decode, onRefused }: ConfigWatchOptions, bytes: Uint8Array): boolean {
+async function readOr(
+  { read }: ConfigWatchOptions,
+  otherwise: (reason: string) => undefined,
+): Promise<Uint8Array | undefined> {
   try {
-    return !isDeepStrictEqual(decode(bytes), current);
+    const bytes = await read();
+    // Whoever writes in place empties it first.
+    return bytes.length === 0 ? otherwise("the file is empty") : bytes;
+  } catch (error) {
+    return otherwise(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function judge(
+  { decode }: ConfigWatchOptions,
+  bytes: Uint8Array,
+  onRefused: (reason: string) => void,
+): ProxyConfig | undefined {
+  try {
+    return decode(bytes);
   } catch (error) {
     onRefused(error instanceof Error ? error.message : String(error));
-    return false;
+    return undefined;
   }
 }

@@ -32,6 +32,25 @@ export class EventRecorder {
     });
   }
 
+  /** A changed configuration file is in effect. */
+  configApplied(note: string): void {
+    this.#tellOfNode("Normal", "ConfigApplied", note);
+  }
+
+  /** A changed configuration file is not in effect. */
+  configRejected(note: string): void {
+    this.#tellOfNode("Warning", "ConfigRejected", note);
+  }
+
+  /** How a change of mode fares. */
+  modeSwitch(reason: "ModeSwitchStarted" | "ModeSwitched" | "ModeSwitchFailed", note: string): void {
+    this.#tellOfNode(reason === "ModeSwitchFailed" ? "Warning" : "Normal", reason, note);
+  }
+
+  #tellOfNode(type: EventNote["type"], reason: string, note: string): void {
+    this.#record({ type, reason, action: "ApplyConfiguration", regarding: this.#node, note });
+  }
+
   /** A Service's health-check port cannot be bound. `service` is `namespace/name`. */
   healthCheckFailed(service: string, note: string): void {
     const regarding = subjectOf("Service", service);

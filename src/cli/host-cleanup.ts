@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { deleteBalancedFlows } from "../conntrack/balanced-flows.ts";
 import type { AffinityStore } from "../iptables/affinity-store.ts";
 import type { CleanReport } from "../iptables/cleanup.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
 import { type CleanDoors, cleanKernel, lookAtKernel } from "../ipvs/cleanup.ts";
 import { openIpvs } from "../ipvs/netlink/open.ts";
+import { countOwnConnections, retireServers } from "../ipvs/retire.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
 import { openNetlink } from "../netlink/socket.ts";
@@ -33,6 +35,25 @@ export async function cleanIpvs(excluded: readonly Cidr[]): Promise<CleanReport>
 }
 
 const nothing: CleanReport = { removed: [], failures: [] };
+
+/** Lets the virtual servers of ipvs mode take no new connections. @returns where datagrams came to them */
+export async function retireIpvs(excluded: readonly Cidr[]): ReturnType<typeof retireServers> {
+  return await withDoors("load", (doors) => retireServers(doors, excluded), []);
+}
+
+/** Connections that need what ipvs mode left: those that IPVS balances, and those that begin at an address of its device. */
+export async function countDraining(excluded: readonly Cidr[]): Promise<number> {
+  const { connections } = await lookAtIpvs(excluded);
+  return connections + (await withDoors("leave", countOwnConnections, 0));
+}
+
+/** To be called once ipvs mode is gone: what it balanced by flow is decided anew. */
+export async function forgetBalanced(frontends: Awaited<ReturnType<typeof retireServers>>): Promise<void> {
+  if (frontends.length > 0) {
+    using connection = openNetlink("netfilter");
+    await deleteBalancedFlows(connection, frontends);
+  }
+}
 
 /**
  * What ipvs mode left in the kernel apart from rules. Asking for IPVS would load its module, so this is done only where

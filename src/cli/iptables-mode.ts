@@ -5,6 +5,7 @@
  */
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { AffinityKeeper } from "../iptables/affinity-keeper.ts";
+import type { ClientDoor } from "../iptables/affinity-store.ts";
 import { IptablesBackend } from "../iptables/backend.ts";
 import { HostAffinityStore } from "../iptables/host-affinity-store.ts";
 import { HostKernel, type OnLockWait } from "../iptables/host-kernel.ts";
@@ -42,6 +43,10 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
       }
       return {
         backend: opened.backend,
+        memory: {
+          expect: (clients) => opened.affinity.expect(clients),
+          write: async (clients) => opened.affinity.write(clients, opened.clients),
+        },
         details: {
           variant: host.variant,
           layout: opened.settings.layout,
@@ -130,6 +135,7 @@ export interface OpenIptables {
   readonly kernel: HostKernel;
   readonly settings: RuleSettings;
   readonly affinity: AffinityKeeper;
+  readonly clients: ClientDoor;
 }
 
 /** Opens the backend of a family. */
@@ -148,8 +154,9 @@ export async function openIptables(
     dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
   };
   const kernel = new HostKernel(variant, node.family, onLockWait);
-  const affinity = await openAffinity(config, variant, node.family);
-  return { backend: new IptablesBackend(node, settings, kernel, affinity), kernel, settings, affinity };
+  const { affinity, clients } = await openAffinity(config, variant, node.family);
+  const backend = new IptablesBackend(node, settings, kernel, affinity);
+  return { backend, kernel, settings, affinity, clients };
 }
 
 /** Whether NodePorts will answer on 127.0.0.0/8. The node's own addresses, which need not be known yet, are outside. */
@@ -177,7 +184,11 @@ function allowLocalhostNodePorts(): void {
  *
  * @throws CommandError when sets are asked for and cannot be had
  */
-async function openAffinity(config: ProxyConfig, variant: Variant, family: Family): Promise<AffinityKeeper> {
+async function openAffinity(
+  config: ProxyConfig,
+  variant: Variant,
+  family: Family,
+): Promise<Pick<OpenIptables, "affinity" | "clients">> {
   const { backend } = config.sluice.affinity;
   const store = new HostAffinityStore(family, backend !== "recent" && (await acceptsSets(variant, family)));
   if (backend === "ipset" && !store.hasSets) {
@@ -186,7 +197,10 @@ async function openAffinity(config: ProxyConfig, variant: Variant, family: Famil
       "sluice.affinity.backend is ipset, but this host cannot use ipsets in iptables rules",
     );
   }
-  return new AffinityKeeper(family, backend === "ipset" ? "set" : backend, store);
+  return {
+    affinity: new AffinityKeeper(family, backend === "ipset" ? "set" : backend, store),
+    clients: store,
+  };
 }
 
 /** Rule settings for a kernel that is not looked at. */

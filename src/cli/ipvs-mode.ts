@@ -6,6 +6,7 @@
 import { ipvsScheduler, parseCidrs } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { DriftMonitor } from "../iptables/monitor.ts";
+import { ipvsMemory } from "../ipvs/affinity-memory.ts";
 import { IpvsMonitor } from "../ipvs/monitor.ts";
 import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "../ipvs/open.ts";
 import { watchRoutes } from "../ipvs/watch-routes.ts";
@@ -61,6 +62,7 @@ function describe(context: ModeContext, opened: OpenIpvs, variant: string): Open
   context.onAffinityLimit("set", Number.POSITIVE_INFINITY);
   return {
     backend: opened.backend,
+    memory: ipvsMemory,
     details: { variant, scheduler: ipvsScheduler(context.config), hairpin: opened.settings.hairpin },
     localAddresses: () => opened.backend.localAddresses,
     watch: (proxier) => new IpvsWatch(context, opened, proxier),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AffinityMemory } from "../affinity/remembered-client.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { Variant } from "../iptables/tools.ts";
 import type { LogFields, Logger } from "../operations/logger.ts";
@@ -43,6 +44,8 @@ export interface OpenMode {
 /** A backend of one family. */
 export interface OpenBackend {
   readonly backend: Backend;
+  /** Which clients it remembers. */
+  readonly memory: AffinityMemory;
   /** What was found, for the log. */
   readonly details: LogFields;
   /**

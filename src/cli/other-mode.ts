@@ -4,7 +4,7 @@
  *
  * Connections that iptables mode translated go on without its rules: connection tracking keeps them. Those that IPVS
  * balances need its virtual servers, so these stay until the last one has ended, or as long as a real server may drain.
- * New connections do not come to them any more: this mode's rules translate those before.
+ * New connections do not come to them any more: this mode's rules translate those before, and their weights are 0.
  *
  * @module
  */
@@ -16,11 +16,18 @@ import type { Variant } from "../iptables/tools.ts";
 import { cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
 import type { Clock } from "../kube/clock.ts";
-import type { Logger } from "../operations/logger.ts";
+import { errorText, type Logger } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
 import { sleep } from "../proxier/clock.ts";
 import { attempt, cleanVariant } from "./clean-chains.ts";
-import { cleanAffinitySets, cleanIpvs, lookAtIpvs } from "./host-cleanup.ts";
+import {
+  cleanAffinitySets,
+  cleanIpvs,
+  countDraining,
+  forgetBalanced,
+  lookAtIpvs,
+  retireIpvs,
+} from "./host-cleanup.ts";
 import { removeKubeProxyTables } from "./kube-proxy-tables.ts";
 
 /** Chains that only ipvs mode has, kube-proxy's or this program's. */
@@ -47,17 +54,20 @@ export interface OtherModeOptions {
   readonly signal: AbortSignal;
   /** Whether connections are waited for. */
   readonly waits: boolean;
+  /** Told how many are waited for, at each look. */
+  readonly onDraining: (connections: number) => void;
 }
 
 /** Removes it. Never fails: what goes wrong is logged, and the next start tries again. */
 export async function removeOtherMode(options: OtherModeOptions): Promise<void> {
   const { config, variant } = options;
   const otherVariant: Variant = variant === "nft" ? "legacy" : "nft";
+  const frontends = config.mode === "ipvs" ? [] : await retire(options);
   // What takes waiting comes last.
   const steps: readonly (() => Promise<CleanReport>)[] = [
     () => Promise.resolve(removeKubeProxyTables()),
     () => cleanVariant(otherVariant),
-    () => (config.mode === "ipvs" ? removeIptables(options) : removeIpvs(options)),
+    () => (config.mode === "ipvs" ? removeIptables(options) : removeIpvs(options, frontends)),
   ];
   for (const step of steps) {
     tell(options, await attempt(step));
@@ -93,25 +103,44 @@ async function removeIptables({ variant, families }: OtherModeOptions): Promise<
   return joined(reports);
 }
 
-async function removeIpvs(options: OtherModeOptions): Promise<CleanReport> {
+type Frontends = Awaited<ReturnType<typeof retireIpvs>>;
+
+/** At once, before anything that takes its time: from now on the virtual servers know nothing of what changes. */
+async function retire({ config, log }: OtherModeOptions): Promise<Frontends> {
+  const excluded = parseCidrs(config.ipvs.excludeCIDRs);
+  try {
+    return (await lookAtIpvs(excluded)).isClean ? [] : await retireIpvs(excluded);
+  } catch (error) {
+    log.error("Cannot keep new connections from what another mode left", { reason: errorText(error) });
+    return [];
+  }
+}
+
+async function removeIpvs(options: OtherModeOptions, frontends: Frontends): Promise<CleanReport> {
   const { config, variant, log } = options;
   const excluded = parseCidrs(config.ipvs.excludeCIDRs);
-  const { isClean, connections } = await lookAtIpvs(excluded);
+  const { isClean } = await lookAtIpvs(excluded);
   if (isClean) {
     const left = await Promise.all(options.families.map((family) => hasIpvsRules(variant, family)));
     const families = options.families.filter((_, index) => left[index]);
     return joined(await inTurn(families, (family) => cleanFamily(variant, family)));
   }
-  if (options.waits && connections > 0) {
+  const connections = options.waits ? await countDraining(excluded) : 0;
+  if (connections > 0) {
     log.info("Connections of ipvs mode go on: its virtual servers stay until they have ended", {
       connections,
     });
-    if (!(await ended(options))) {
+    options.onDraining(connections);
+    const hasEnded = await ended(options);
+    options.onDraining(0);
+    if (!hasEnded) {
       return joined([]);
     }
   }
   const rules = await inTurn(options.families, (family) => cleanFamily(variant, family));
-  return joined([...rules, await cleanIpvs(excluded)]);
+  const kernel = await cleanIpvs(excluded);
+  await forgetBalanced(frontends);
+  return joined([...rules, kernel]);
 }
 
 function joined(reports: readonly CleanReport[]): CleanReport {
@@ -153,16 +182,18 @@ async function cleanFamily(variant: Variant, family: Family): Promise<CleanRepor
 }
 
 /** Waits until IPVS has no connections, or may have none. @returns false when the process ends before */
-async function ended({ config, clock, signal }: OtherModeOptions): Promise<boolean> {
+async function ended({ config, clock, signal, onDraining }: OtherModeOptions): Promise<boolean> {
   const deadline = clock.now() + config.sluice.ipvs.drainTimeoutMs;
   while (clock.now() < deadline) {
     await sleep(clock, Math.min(lookMs, deadline - clock.now()), signal);
     if (signal.aborted) {
       return false;
     }
-    if ((await lookAtIpvs(parseCidrs(config.ipvs.excludeCIDRs))).connections === 0) {
+    const connections = await countDraining(parseCidrs(config.ipvs.excludeCIDRs));
+    if (connections === 0) {
       return true;
     }
+    onDraining(connections);
   }
   return true;
 }

@@ -32,7 +32,7 @@ export function requireCapabilities(): void {
 }
 
 /** Lowering the score takes SYS_RESOURCE. Without it the score stays, as with kube-proxy. */
-function setOomScore(wanted: number, log: Logger): void {
+export function setOomScore(wanted: number, log: Logger): void {
   if (Number.parseInt(readOr(oomScoreFile, ""), 10) === wanted) {
     return;
   }

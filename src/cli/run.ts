@@ -6,30 +6,27 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { modeSettings } from "../config/effective-settings.ts";
 import { configFromFile, refuseUnavailableMode, type Startup } from "../config/load-config.ts";
-import { checkNodeSettings } from "../config/node-checks.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { systemClock } from "../kube/clock.ts";
+import { FolderBell } from "../kube/folder-bell.ts";
 import type { ObjectSource } from "../kube/source.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
-import type { SyncFailure } from "../proxier/proxier.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
-import { configChanged } from "./config-watch.ts";
+import { followConfig } from "./config-watch.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { settleHeap } from "./heap.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
-import type { OpenMode } from "./mode.ts";
+import { LiveConfig } from "./live-config.ts";
 import { nodeReaction } from "./node-changes.ts";
-import { addressesOf } from "./node-settings.ts";
 import { type OpenedMode, openMode } from "./open-mode.ts";
 import { openSource } from "./open-source.ts";
-import { removeOtherMode } from "./other-mode.ts";
 import { prepareProcess } from "./own-process.ts";
-import { startServers } from "./servers.ts";
-import { Serving } from "./serving.ts";
+import { Servers } from "./servers.ts";
 import { closeFamilyParts, familyParts, type ServingParts } from "./serving-parts.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
@@ -47,7 +44,6 @@ export async function run(startup: RunStartup, logging: Logging, signal: AbortSi
 
 class Daemon {
   readonly #startup: RunStartup;
-  readonly #logging: Logging;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
@@ -58,13 +54,11 @@ class Daemon {
   readonly #done = Promise.withResolvers<number>();
   #events: EventRecorder;
   #nodeChanged: () => void = () => {};
-  #serving: Serving | undefined;
-  /** Settled once nothing of another mode is left, or it is given up. */
-  #tidied: Promise<void> = Promise.resolve();
+  readonly #servers: Servers;
+  readonly #live: LiveConfig;
 
   constructor(startup: RunStartup, logging: Logging, signal: AbortSignal) {
     this.#startup = startup;
-    this.#logging = logging;
     this.#log = logging.component("proxy");
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     const { mode } = startup.config;
@@ -85,6 +79,24 @@ class Daemon {
       once: startup.process.once,
       byFamily: familyParts(nodeName, this.#telemetry, this.#log, () => this.#events),
     };
+    this.#servers = new Servers({
+      telemetry: this.#telemetry,
+      logging,
+      config: () => this.#live.config,
+      signal: this.#signal,
+      onFatal: (error) => this.#done.reject(error),
+    });
+    this.#live = new LiveConfig({
+      config: startup.config,
+      parts: this.#parts,
+      servers: this.#servers,
+      logging,
+      events: () => this.#events,
+      metrics: this.#telemetry.reloadMetrics,
+      onRestart: (reason) =>
+        this.#done.reject(new CommandError(1, `${reason}: ending, to be started with the new configuration`)),
+      signal: this.#signal,
+    });
   }
 
   async run(): Promise<number> {
@@ -103,7 +115,7 @@ class Daemon {
     this.#events.starting();
     this.#signal.addEventListener("abort", () => this.#done.resolve(0), { once: true });
     if (!process.once) {
-      startServers(config, this.#telemetry, this.#logging, this.#signal, (error) => this.#done.reject(error));
+      this.#servers.start();
     }
     source.start(this.#parts.feed, this.#signal).catch((error: unknown) => {
       const status = process.manifests === undefined ? 1 : 2;
@@ -134,14 +146,16 @@ class Daemon {
     return source;
   }
 
-  /** New settings need a new start: what stands in the kernel is adopted by it. */
   async #followConfig(): Promise<void> {
     const { config, process, flags } = this.#startup;
     const { configFile } = process;
     if (configFile === undefined || process.once) {
       return;
     }
-    const changed = await configChanged({
+    using bell = new FolderBell(dirname(configFile), systemClock, (reason) =>
+      this.#log.info("Cannot watch the folder of the configuration: looking every few seconds", { reason }),
+    );
+    await followConfig({
       current: config,
       read: () => readConfigFile(configFile),
       decode: (bytes) => {
@@ -149,17 +163,14 @@ class Daemon {
         refuseUnavailableMode(loaded.mode);
         return loaded;
       },
-      onRefused: (reason) =>
-        this.#log.error("The new configuration is refused: the old one stays in force", {
-          file: configFile,
-          reason,
-        }),
+      onChange: (wanted) => this.#live.request(wanted),
+      onRefused: (reason) => this.#live.refuse(reason),
+      onAway: (reason) =>
+        this.#log.warning("Cannot read the configuration file: what it said last stays in force", { reason }),
+      wait: (ms, signal) => bell.wait(ms, signal),
       clock: systemClock,
       signal: this.#signal,
     });
-    if (changed) {
-      throw new CommandError(1, "the configuration file has changed: ending, to be started with the new one");
-    }
   }
 
   async #startServing(opened: OpenedMode): Promise<void> {
@@ -183,22 +194,22 @@ class Daemon {
     if (this.#signal.aborted) {
       return;
     }
-    this.#checkNode(opened.mode);
-    const serving = await Serving.open(config, opened, this.#parts, {
-      onServesAll: () => this.#servesAll(opened.mode),
-      onFailed: (failure) => this.#failed(failure),
-    });
-    this.#serving = serving;
-    if (this.#signal.aborted) {
-      return;
+    const serving = await this.#live.start(opened);
+    this.#nodeChanged = () => this.#react();
+    serving.served.then(() => this.#servesAll()).catch((error: unknown) => this.#done.reject(error));
+    if (process.once) {
+      const failure = await Promise.race([serving.failed, serving.served, aborted(this.#signal)]);
+      if (failure !== undefined) {
+        const { family, error } = failure;
+        throw new CommandError(1, `Cannot sync ${family}: ${errorText(error)}`, { cause: error });
+      }
     }
-    this.#nodeChanged = () => this.#react(serving);
-    serving.start();
   }
 
-  #react({ node }: Serving): void {
-    const usesPodCIDRs = this.#startup.config.detectLocalMode === "NodeCIDR";
-    const reaction = nodeReaction(node, this.#parts.state.node, usesPodCIDRs);
+  #react(): void {
+    const { config, serving } = this.#live;
+    const usesPodCIDRs = config.detectLocalMode === "NodeCIDR";
+    const reaction = nodeReaction(serving?.node, this.#parts.state.node, usesPodCIDRs);
     if (reaction.kind === "tell") {
       this.#log.info(reaction.message, { node: this.#startup.nodeName });
     } else if (reaction.kind === "restart") {
@@ -206,50 +217,14 @@ class Daemon {
     }
   }
 
-  #checkNode(mode: OpenMode): void {
-    const { config, nodeName } = this.#startup;
-    const { node } = this.#parts.state;
-    const { primary, source } = addressesOf(config, node);
-    if (source === "none") {
-      this.#log.warning("Cannot determine this node's addresses; consider --bind-address", {
-        node: nodeName,
-      });
-    }
-    const facts = { primary, supported: new Set(mode.families), podCIDRs: node?.podCIDRs ?? [] };
-    for (const { fatal, message } of checkNodeSettings(config, facts)) {
-      if (fatal) {
-        throw new CommandError(1, `kube-proxy configuration is incorrect: ${message}`);
-      }
-      this.#log.warning("Kube-proxy configuration may be incomplete or incorrect", { finding: message });
-    }
-  }
-
   /** Every family is served for the first time. */
-  #servesAll({ variant, families }: OpenMode): void {
-    const { config, process } = this.#startup;
-    if (!process.once) {
+  async #servesAll(): Promise<void> {
+    if (!this.#startup.process.once) {
       settleHeap();
+      return;
     }
-    const removed = removeOtherMode({
-      config,
-      variant,
-      families,
-      log: this.#log,
-      clock: systemClock,
-      signal: this.#signal,
-      waits: !process.once,
-    });
-    this.#tidied = removed.then(() => {
-      if (process.once) {
-        this.#done.resolve(0);
-      }
-    });
-  }
-
-  #failed({ family, error }: SyncFailure): void {
-    if (this.#startup.process.once) {
-      this.#done.reject(new CommandError(1, `Cannot sync ${family}: ${errorText(error)}`, { cause: error }));
-    }
+    await this.#live.tidied;
+    this.#done.resolve(0);
   }
 
   /** A kernel that does not answer must not keep the process from ending: what it was told stays with it. */
@@ -265,7 +240,7 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#tidied, this.#serving?.stop()]);
+    await this.#live.close();
     await closeFamilyParts(this.#parts.byFamily);
   }
 }

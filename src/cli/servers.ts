@@ -1,5 +1,5 @@
 /**
- * The HTTP servers of the daemon: health and metrics.
+ * The HTTP servers of the daemon: health and metrics. Their addresses can change while they serve.
  *
  * @module
  */
@@ -15,64 +15,153 @@ import { metricsHandler } from "../operations/metrics-server.ts";
 import { CommandError } from "./exit.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-/** Starts both servers in the background. `onFatal` is called when one must be there and cannot. */
-export function startServers(
-  config: ProxyConfig,
-  telemetry: Telemetry,
-  logging: Logging,
-  signal: AbortSignal,
-  onFatal: (error: CommandError) => void,
-): void {
-  const log = logging.component("server");
-  const { proxyMetrics, registries } = telemetry;
-  const health = healthHandler(telemetry.health, (question, status) => {
-    const code = String(status);
-    (question === "healthz" ? proxyMetrics.healthzAnswers : proxyMetrics.livezAnswers).inc({ code });
-  });
-  const metrics = metricsHandler({
-    registries,
-    mode: () => config.mode,
-    configuration: () => configObject(config),
-    isProfilingEnabled: () => config.enableProfiling,
-    setVerbosity: (verbosity) => logging.setVerbosity({ verbosity, vmodule: [] }),
-  });
-  const serve = (name: string, address: string, handler: HttpHandler): void => {
-    serveForever(name, address, handler, config.bindAddressHardFail, log, signal).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      onFatal(new CommandError(1, `Cannot start the ${name} server: ${reason}`, { cause: error }));
-    });
-  };
-  serve("health", config.healthzBindAddress, health);
-  serve("metrics", config.metricsBindAddress, metrics);
+/** What the servers show and whom they tell. */
+export interface ServersOptions {
+  readonly telemetry: Telemetry;
+  readonly logging: Logging;
+  /** The configuration in effect. */
+  readonly config: () => ProxyConfig;
+  readonly signal: AbortSignal;
+  /** A server must be there and cannot. */
+  readonly onFatal: (error: CommandError) => void;
 }
 
-async function serveForever(
-  name: string,
-  text: string,
-  handler: HttpHandler,
-  hardFail: boolean,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const at = serverAddress(text);
-  if (at === undefined) {
-    return;
+/** Servers that listen elsewhere, beside the old ones. */
+export interface Rebound {
+  /** The old ones are given up. */
+  keep(): void;
+  /** The new ones are. */
+  undo(): Promise<void>;
+}
+
+interface Server {
+  readonly name: "health" | "metrics";
+  readonly handler: HttpHandler;
+  readonly addressOf: (config: ProxyConfig) => string;
+  /** Ends the attempts to listen where it was to listen first. */
+  readonly starting: AbortController;
+  listener: Listener | undefined;
+}
+
+/** Both servers. */
+export class Servers {
+  readonly #options: ServersOptions;
+  readonly #log: Logger;
+  readonly #servers: readonly Server[];
+
+  constructor(options: ServersOptions) {
+    this.#options = options;
+    this.#log = options.logging.component("server");
+    this.#servers = [
+      this.#server("health", this.#healthHandler(), (config) => config.healthzBindAddress),
+      this.#server("metrics", this.#metricsHandler(), (config) => config.metricsBindAddress),
+    ];
   }
-  const address = { host: at.address, port: at.port };
-  const onError = (error: unknown): void =>
-    log.error("Server error", { server: name, error: errorField(error) });
-  const onFailure = (error: unknown): void =>
-    log.error("Cannot listen, trying again in 5 seconds", { server: name, error: errorField(error) });
-  const listener: Listener | undefined = await keepTryingToListen(
-    () => openListener(handler, address, { onError }),
-    { hardFail, onFailure, clock: systemClock, signal },
-  );
-  if (listener === undefined) {
-    return;
+
+  /** Starts them in the background. */
+  start(): void {
+    const config = this.#options.config();
+    for (const server of this.#servers) {
+      this.#keepTrying(server, config).catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.onFatal(
+          new CommandError(1, `Cannot start the ${server.name} server: ${reason}`, { cause: error }),
+        );
+      });
+    }
+    this.#options.signal.addEventListener("abort", () => this.#close(), { once: true });
   }
-  log.info("Serving", { server: name, address: text }, 1);
-  signal.addEventListener("abort", () => void listener.close(), { once: true });
-  if (signal.aborted) {
-    await listener.close();
+
+  /**
+   * Listens where a configuration wants it, as far as that is elsewhere.
+   *
+   * @throws Error when an address cannot be had; then nothing has changed
+   */
+  async rebind(before: ProxyConfig, after: ProxyConfig): Promise<Rebound> {
+    const moved: { readonly server: Server; readonly listener: Listener | undefined }[] = [];
+    const undo = async (): Promise<void> => {
+      await Promise.all(moved.map(({ listener }) => listener?.close()));
+    };
+    for (const server of this.#servers) {
+      const address = server.addressOf(after);
+      if (address !== server.addressOf(before)) {
+        try {
+          moved.push({ server, listener: await this.#open(server, address) });
+        } catch (error) {
+          await undo();
+          throw error;
+        }
+      }
+    }
+    const keep = (): void => {
+      for (const { server, listener } of moved) {
+        server.starting.abort();
+        void server.listener?.close();
+        server.listener = listener;
+        this.#log.info("Serving", { server: server.name, address: server.addressOf(after) });
+      }
+    };
+    return { keep, undo };
+  }
+
+  #server(name: Server["name"], handler: HttpHandler, addressOf: Server["addressOf"]): Server {
+    return { name, handler, addressOf, starting: new AbortController(), listener: undefined };
+  }
+
+  #healthHandler(): HttpHandler {
+    const { health, proxyMetrics } = this.#options.telemetry;
+    return healthHandler(health, (question, status) => {
+      const code = String(status);
+      (question === "healthz" ? proxyMetrics.healthzAnswers : proxyMetrics.livezAnswers).inc({ code });
+    });
+  }
+
+  #metricsHandler(): HttpHandler {
+    const { telemetry, logging, config } = this.#options;
+    return metricsHandler({
+      registries: telemetry.registries,
+      mode: () => config().mode,
+      configuration: () => configObject(config()),
+      isProfilingEnabled: () => config().enableProfiling,
+      setVerbosity: (verbosity) => logging.setVerbosity({ verbosity, vmodule: [] }),
+    });
+  }
+
+  async #keepTrying(server: Server, config: ProxyConfig): Promise<void> {
+    const address = server.addressOf(config);
+    const signal = AbortSignal.any([this.#options.signal, server.starting.signal]);
+    const onFailure = (error: unknown): void =>
+      this.#log.error("Cannot listen, trying again in 5 seconds", {
+        server: server.name,
+        error: errorField(error),
+      });
+    const listener = await keepTryingToListen(() => this.#open(server, address), {
+      hardFail: config.bindAddressHardFail,
+      onFailure,
+      clock: systemClock,
+      signal,
+    });
+    if (signal.aborted) {
+      await listener?.close();
+    } else if (listener !== undefined) {
+      server.listener = listener;
+      this.#log.info("Serving", { server: server.name, address }, 1);
+    }
+  }
+
+  /** @returns undefined where there shall be no server */
+  async #open({ name, handler }: Server, text: string): Promise<Listener | undefined> {
+    const at = serverAddress(text);
+    const onError = (error: unknown): void =>
+      this.#log.error("Server error", { server: name, error: errorField(error) });
+    return at === undefined
+      ? undefined
+      : await openListener(handler, { host: at.address, port: at.port }, { onError });
+  }
+
+  #close(): void {
+    for (const { listener } of this.#servers) {
+      void listener?.close();
+    }
   }
 }

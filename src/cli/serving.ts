@@ -6,28 +6,27 @@
  *
  * @module
  */
+import type { AffinityMemory, RememberedClient } from "../affinity/remembered-client.ts";
 import { modeSettings } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { StaleFlows } from "../conntrack/stale-flows.ts";
 import { systemClock } from "../kube/clock.ts";
+import { errorField, errorText } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
+import type { QuarantinedService } from "../proxier/backend.ts";
 import type { NodeObject } from "../proxier/objects.ts";
+import type { Plan } from "../proxier/plan.ts";
 import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
+import type { Replaceable } from "./changeover.ts";
 import { planFamily } from "./families.ts";
+import { withHeritage } from "./heritage.ts";
 import { localAddresses } from "./local-addresses.ts";
-import type { Watch } from "./mode.ts";
+import type { OpenMode, Watch } from "./mode.ts";
 import type { OpenedMode } from "./open-mode.ts";
 import type { ServingParts } from "./serving-parts.ts";
 
 /** Without any request a full sync happens this long after the last one. */
 const fullSyncPeriodMs = 3_600_000;
-
-/** What is told of. None may throw. */
-export interface ServingHooks {
-  /** Every family is served for the first time. */
-  readonly onServesAll: () => void;
-  readonly onFailed: (failure: SyncFailure) => void;
-}
 
 /** Everything that runs for one family. */
 interface OpenFamily {
@@ -38,38 +37,64 @@ interface OpenFamily {
   /** To be called once the proxier has ended. */
   readonly stopped: () => void;
   readonly hosts: readonly string[] | undefined;
+  readonly memory: AffinityMemory;
+  readonly plan: () => Plan;
   /** Undefined when nothing is watched: one sync and out. */
   readonly watch: Watch | undefined;
 }
 
 /** One configuration in effect. */
-export class Serving {
+export class Serving implements Replaceable {
   readonly config: ProxyConfig;
   /** The Node object that the settings come from. */
   readonly node: NodeObject | undefined;
   readonly #opened: OpenedMode;
   readonly #parts: ServingParts;
-  readonly #hooks: ServingHooks;
   readonly #unsynced: Set<Family>;
+  readonly #served = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<SyncFailure>();
+  /** What each family leaves out now. */
+  readonly #leftOut = new Map<Family, readonly QuarantinedService[]>();
   #families: readonly OpenFamily[] = [];
+  /** Plans of the one that this one takes over from, until the first sync. */
+  readonly #former = new Map<Family, Plan>();
+  /** Called when every family has been looked at again. */
+  #again: () => void = () => {};
 
-  private constructor(config: ProxyConfig, opened: OpenedMode, parts: ServingParts, hooks: ServingHooks) {
+  private constructor(config: ProxyConfig, opened: OpenedMode, parts: ServingParts) {
     this.config = config;
     this.node = parts.state.node;
     this.#opened = opened;
     this.#parts = parts;
-    this.#hooks = hooks;
     this.#unsynced = new Set(opened.mode.families);
   }
 
+  get mode(): string {
+    return this.config.mode;
+  }
+
+  /** What it serves with. */
+  get host(): OpenMode {
+    return this.#opened.mode;
+  }
+
+  /** Resolves when every family has been synced once. */
+  get served(): Promise<void> {
+    return this.#served.promise;
+  }
+
+  /** Resolves with the first sync that failed. */
+  get failed(): Promise<SyncFailure> {
+    return this.#failed.promise;
+  }
+
+  get leftOut(): ReadonlySet<string> {
+    return new Set([...this.#leftOut.values()].flat().map(({ service }) => service));
+  }
+
   /** Opens every family. Nothing is written before {@link start}, but changes of the cluster are taken in from now on. */
-  static async open(
-    config: ProxyConfig,
-    opened: OpenedMode,
-    parts: ServingParts,
-    hooks: ServingHooks,
-  ): Promise<Serving> {
-    const serving = new Serving(config, opened, parts, hooks);
+  static async open(config: ProxyConfig, opened: OpenedMode, parts: ServingParts): Promise<Serving> {
+    const serving = new Serving(config, opened, parts);
     parts.feed.record();
     const results = await Promise.allSettled(
       opened.mode.families.map((family) => serving.#openFamily(family)),
@@ -84,6 +109,45 @@ export class Serving {
     return serving;
   }
 
+  async prepare(old: Serving): Promise<void> {
+    await this.#eachMemory(old, async (clients, memory) => memory.expect?.(clients));
+    const refused = await Promise.all(this.#proxiers.map((proxier) => proxier.prepare()));
+    refuseOthers(refused.flat(), old.leftOut);
+  }
+
+  async remember(old: Serving): Promise<void> {
+    await this.#eachMemory(old, (clients, memory, plan) => memory.write?.(clients, plan));
+  }
+
+  async commit(old: Serving): Promise<void> {
+    for (const { family, plan } of old.#families) {
+      this.#former.set(family, plan());
+    }
+    this.start();
+    const failure = await Promise.race([this.served, this.failed]);
+    if (failure !== undefined) {
+      const { family, error } = failure;
+      throw new Error(`Cannot sync ${family}: ${errorText(error)}`, { cause: error });
+    }
+    refuseOthers([...this.#leftOut.values()].flat(), old.leftOut);
+  }
+
+  async hold(): Promise<void> {
+    await Promise.all(this.#proxiers.map((proxier) => proxier.hold()));
+  }
+
+  async release(): Promise<void> {
+    this.#unsynced.clear();
+    const again = Promise.withResolvers<void>();
+    this.#again = again.resolve;
+    for (const proxier of this.#proxiers) {
+      this.#unsynced.add(proxier.family);
+      proxier.resync();
+      proxier.release();
+    }
+    await again.promise;
+  }
+
   /** Begins to sync. */
   start(): void {
     for (const { family, proxier, started, hosts } of this.#families) {
@@ -93,21 +157,48 @@ export class Serving {
     }
   }
 
-  /** Lets running syncs end and starts no other; the kernel keeps what it has. */
+  /** Ends it while the process goes on: what it had to complain about counts no longer. */
   async stop(): Promise<void> {
+    await this.close();
+    for (const { stopped } of this.#families) {
+      stopped();
+    }
+    this.#opened.forgetProblems();
+  }
+
+  /** Lets running syncs end and starts no other; the kernel keeps what it has. */
+  async close(): Promise<void> {
     this.#parts.feed.detach(this.#proxiers);
+    this.#again();
     for (const { watch } of this.#families) {
       watch?.stop();
     }
     await Promise.all(this.#proxiers.map((proxier) => proxier.stop()));
   }
 
-  /** To be called once it has stopped and another one serves: what this one had to complain about counts no longer. */
-  forgetProblems(): void {
-    for (const { stopped } of this.#families) {
-      stopped();
+  /** What the old one remembers, for this one's memory of each family. Affinity is not worth a switch that fails. */
+  async #eachMemory(
+    old: Serving,
+    work: (
+      clients: readonly RememberedClient[],
+      memory: AffinityMemory,
+      plan: Plan,
+    ) => Promise<void> | undefined,
+  ): Promise<void> {
+    for (const { family, memory, plan } of this.#families) {
+      const other = old.#families.find((one) => one.family === family);
+      try {
+        const clients = other === undefined ? [] : await other.memory.read?.(other.plan());
+        if (clients !== undefined && clients.length > 0) {
+          await work(clients, memory, plan());
+        }
+      } catch (error) {
+        this.#parts.log.warning("Cannot take over which clients go to which endpoints", {
+          ipFamily: family,
+          error: errorField(error),
+        });
+      }
     }
-    this.#opened.forgetProblems();
   }
 
   get #proxiers(): readonly Proxier[] {
@@ -128,13 +219,13 @@ export class Serving {
       mode: config.mode,
       healthPorts: byFamily[family].healthPorts,
       onSynced: (outcome) => this.#synced(outcome),
-      onFailed: (failure) => this.#hooks.onFailed(failure),
+      onFailed: (failure) => this.#failed.resolve(failure),
     });
     const proxier = new Proxier({
       planner,
       backend: opened.backend,
       clock: systemClock,
-      observer,
+      observer: { ...observer, onSynced: (outcome) => observer.onSynced(this.#inherit(outcome)) },
       readNodePorts: () => nodePorts(() => opened.localAddresses?.() ?? localAddresses()),
       intervals: {
         minIntervalMs: settings.minSyncPeriodMs,
@@ -143,18 +234,44 @@ export class Serving {
       },
     });
     const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;
-    return { family, proxier, started, stopped, hosts, watch: once ? undefined : opened.watch(proxier) };
+    return {
+      family,
+      proxier,
+      started,
+      stopped,
+      hosts,
+      memory: opened.memory,
+      plan: () => planner.plan,
+      watch: once ? undefined : opened.watch(proxier),
+    };
+  }
+
+  #inherit(outcome: SyncOutcome): SyncOutcome {
+    const former = this.#former.get(outcome.family);
+    this.#former.delete(outcome.family);
+    return former === undefined ? outcome : withHeritage(outcome, former);
   }
 
   #synced(outcome: SyncOutcome): void {
-    const { family, plan, change, totalMs, scope } = outcome;
+    const { family, plan, change, totalMs, scope, report } = outcome;
+    this.#leftOut.set(family, report.quarantined);
     const open = this.#families.find((one) => one.family === family);
     open?.watch?.synced(scope, totalMs);
     const { flows, localhost } = this.#parts.byFamily[family];
     localhost.synced(this.config.sluice.nodePorts.localhostForwarder && !this.#parts.once, outcome);
     flows.reconcile(new StaleFlows(family, localAddresses).add(plan, change));
-    if (this.#unsynced.delete(family) && this.#unsynced.size === 0) {
-      this.#hooks.onServesAll();
+    if (scope === "everything" && this.#unsynced.delete(family) && this.#unsynced.size === 0) {
+      this.#served.resolve();
+      this.#again();
     }
+  }
+}
+
+/** @throws Error when a Service is refused that need not be */
+function refuseOthers(refused: readonly QuarantinedService[], tolerated: ReadonlySet<string>): void {
+  const [first, ...rest] = refused.filter(({ service }) => !tolerated.has(service));
+  if (first !== undefined) {
+    const more = rest.length === 0 ? "" : `, and ${rest.length} more`;
+    throw new Error(`Service ${first.service} cannot be served: ${first.reason}${more}`);
   }
 }

@@ -16,6 +16,7 @@ import { ProblemLog } from "../operations/problem-log.ts";
 import { ComponentMetrics, processRegistry } from "../operations/process-metrics.ts";
 import { ProxyHealth } from "../operations/proxy-health.ts";
 import { ProxyMetrics } from "../operations/proxy-metrics.ts";
+import { ReloadMetrics } from "../operations/reload-metrics.ts";
 import { SluiceMetrics } from "../operations/sluice-metrics.ts";
 import { SyncReporter, type SyncReporterOptions } from "../operations/sync-reporter.ts";
 import type { Family } from "../proxier/address.ts";
@@ -56,6 +57,7 @@ export class Telemetry implements FeedObserver {
   readonly proxyMetrics: ProxyMetrics = new ProxyMetrics();
   readonly modeMetrics: ModeMetrics;
   readonly ownMetrics: SluiceMetrics;
+  readonly reloadMetrics: ReloadMetrics = new ReloadMetrics();
   readonly #log: Logger;
   readonly #hooks: TelemetryHooks;
   readonly #problems = new ProblemLog();
@@ -72,7 +74,8 @@ export class Telemetry implements FeedObserver {
 
   /** Everything that `/metrics` shows. */
   get registries(): readonly ReturnType<typeof processRegistry>[] {
-    const own = [this.proxyMetrics, this.modeMetrics, this.ownMetrics, this.#component];
+    const { proxyMetrics, modeMetrics, ownMetrics, reloadMetrics } = this;
+    const own = [proxyMetrics, modeMetrics, ownMetrics, reloadMetrics, this.#component];
     return [...own.map(({ registry }) => registry), processRegistry()];
   }
 

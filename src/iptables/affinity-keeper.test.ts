@@ -2,13 +2,15 @@
  * @module
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import type { RememberedClient } from "../affinity/remembered-client.ts";
+import { parseAddress } from "../proxier/address.ts";
 import type { ServicePlan } from "../proxier/plan.ts";
 import { endpoint, PlannedCluster, port, service, slice, slicePort } from "../proxier/testing.ts";
 import { type AffinityChoice, AffinityKeeper } from "./affinity-keeper.ts";
-import type { AffinitySet, AffinityStore } from "./affinity-store.ts";
+import type { AffinitySet, AffinityStore, ClientDoor, SetClient } from "./affinity-store.ts";
 
 /** A kernel that remembers clients, as far as the keeper can see. */
-class FakeStore implements AffinityStore {
+class FakeStore implements AffinityStore, ClientDoor {
   recentLimit = 100;
   setLimit = 1_000;
   hasSets = true;
@@ -42,6 +44,16 @@ class FakeStore implements AffinityStore {
 
   countRecent(list: string): number {
     return this.lists.get(list) ?? 0;
+  }
+
+  readonly noted: string[] = [];
+
+  noteRecent(list: string, clients: readonly string[]): void {
+    this.noted.push(`${list}: ${clients.join(" ")}`);
+  }
+
+  addToSet(name: string, clients: readonly SetClient[]): void {
+    this.noted.push(`${name}: ${clients.map((one) => `${one.address} ${one.timeoutSeconds}`).join(", ")}`);
   }
 
   close(): void {
@@ -268,5 +280,44 @@ describe("AffinityKeeper.close()", () => {
   test("closes the store", () => {
     keeperOf("auto").close();
     expect(store.closed).toBe(true);
+  });
+});
+
+describe("what another mode remembered", () => {
+  const client = (last: number, target: string, secondsLeft = 60): RememberedClient => {
+    const address = parseAddress(`10.244.9.${last}`);
+    if (address === undefined) {
+      throw new TypeError("no address");
+    }
+    const web = { service: "ns/web", port: "ns/web:http", protocol: "TCP" } as const;
+    return { ...web, target, client: address, secondsLeft };
+  };
+
+  test("goes into the lists, the newest last, and of endpoints that are gone nowhere", () => {
+    const store = new FakeStore();
+    const keeper = new AffinityKeeper("IPv4", "auto", store);
+    const clients = [
+      client(1, "10.244.1.1:8080", 90),
+      client(2, "10.244.1.1:8080", 30),
+      client(3, "10.244.1.9:8080"),
+    ];
+    keeper.expect(clients);
+    keeper.prepare(sticky(1, 2));
+    keeper.write(clients, store);
+    expect(store.noted).toEqual([expect.stringMatching(/^KUBE-SEP-\w+: 10\.244\.9\.2 10\.244\.9\.1$/)]);
+  });
+
+  test("goes into sets, with the time that is left, where it would overflow a list", () => {
+    const store = new FakeStore();
+    store.recentLimit = 2;
+    const keeper = new AffinityKeeper("IPv4", "auto", store);
+    const clients = [client(1, "10.244.1.1:8080", 90), client(2, "10.244.1.1:8080", 30)];
+    keeper.expect(clients);
+    keeper.prepare(sticky(1, 2));
+    keeper.write(clients, store);
+    expect(store.sets.size).toBe(2);
+    expect(store.noted).toEqual([
+      expect.stringMatching(/^KUBE-SEP-\w+: 10\.244\.9\.1 90, 10\.244\.9\.2 30$/),
+    ]);
   });
 });

@@ -8,11 +8,12 @@
  * @module
  */
 
+import type { RememberedClient } from "../affinity/remembered-client.ts";
 import type { Family } from "../proxier/address.ts";
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { ServicePlan } from "../proxier/plan.ts";
 import { affinitySetName } from "./affinity-sets.ts";
-import type { AffinitySet, AffinityStore } from "./affinity-store.ts";
+import type { AffinitySet, AffinityStore, ClientDoor } from "./affinity-store.ts";
 import { endpointChainName } from "./chain-names.ts";
 import type { AffinityMechanism } from "./settings.ts";
 
@@ -137,6 +138,42 @@ export class AffinityKeeper {
     return crowded;
   }
 
+  /** Before the Services' rules are written: those whose lists these clients would overflow use sets. */
+  expect(clients: readonly RememberedClient[]): void {
+    if (this.#choice !== "auto" || !this.#store.hasSets) {
+      return;
+    }
+    for (const [, some] of byEndpoint(clients)) {
+      const [first] = some;
+      if (first !== undefined && some.length >= this.#store.recentLimit * crowdedShare) {
+        this.#onSets.add(first.service);
+      }
+    }
+  }
+
+  /** Once the rules are there: takes over what another mode remembered, as far as its endpoints are wanted. */
+  write(clients: readonly RememberedClient[], door: ClientDoor): void {
+    const lists = new Set([...this.#lists.values()].flat());
+    const sets = new Set([...this.#sets.values()].flat());
+    for (const [list, some] of byEndpoint(clients)) {
+      const set = affinitySetName(this.#family, list);
+      if (sets.has(set)) {
+        const entries = some.map(({ client, secondsLeft }) => ({
+          address: client,
+          timeoutSeconds: secondsLeft,
+        }));
+        door.addToSet(set, entries);
+      } else if (lists.has(list)) {
+        // The list drops the oldest: those that are remembered longest go in last.
+        const inOrder = some.toSorted((a, b) => a.secondsLeft - b.secondsLeft);
+        door.noteRecent(
+          list,
+          inOrder.map(({ client }) => client),
+        );
+      }
+    }
+  }
+
   close(): void {
     this.#store.close();
   }
@@ -159,6 +196,11 @@ export class AffinityKeeper {
       this.#sets.set(service, sets);
     }
   }
+}
+
+/** By name of the endpoint's chain and list. */
+function byEndpoint(clients: readonly RememberedClient[]): ReadonlyMap<string, readonly RememberedClient[]> {
+  return Map.groupBy(clients, ({ port, protocol, target }) => endpointChainName(port, protocol, target));
 }
 
 /** Names of the endpoints' chains and lists, of ports with affinity. */

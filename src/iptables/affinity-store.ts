@@ -12,6 +12,12 @@ export interface AffinitySet {
   readonly timeoutSeconds: number;
 }
 
+/** A client in a set. */
+export interface SetClient {
+  readonly address: string;
+  readonly timeoutSeconds: number;
+}
+
 /** What the affinity keeper needs of a host. */
 export interface AffinityStore {
   /** Clients that the kernel keeps per `recent` list (`ip_list_tot`). */
@@ -39,4 +45,16 @@ export interface AffinityStore {
   countRecent(list: string): number;
   /** Closes what is open. */
   close(): void;
+}
+
+/** Where clients that another mode remembered are put. */
+export interface ClientDoor {
+  /** Notes clients in a `recent` list, as if they had just connected. Without the list nothing happens. */
+  noteRecent(list: string, clients: readonly string[]): void;
+  /**
+   * Adds clients to a set.
+   *
+   * @throws KernelError
+   */
+  addToSet(name: string, clients: readonly SetClient[]): void;
 }

@@ -214,3 +214,35 @@ describe("IptablesBackend.sync()", () => {
     );
   });
 });
+
+describe("IptablesBackend.prepare()", () => {
+  test("writes the chains of Services and nothing that leads to them, nor a chain that another mode has", async () => {
+    const { kernel } = node;
+    await kernel.write([
+      "*nat\n:KUBE-MARK-MASQ - [0:0]\n-A KUBE-MARK-MASQ -j MARK --or-mark 0x8000\nCOMMIT\n",
+    ]);
+    node.cluster.put(service(), slice(["10.244.1.1"]));
+    node.cluster.planner.take();
+    expect(await node.backend.prepare(node.cluster.planner.plan)).toEqual([]);
+    const chains = kernel.save().match(/^:KUBE-\S+/gm) ?? [];
+    expect(chains.filter((name) => !name.startsWith(":KUBE-SVC-"))).toEqual([":KUBE-MARK-MASQ"]);
+    expect(chains.length).toBeGreaterThan(1);
+    expect(kernel.save()).toContain("0x8000");
+    const report = await node.sync("everything");
+    expect(report.quarantined).toEqual([]);
+    const fresh = new Node();
+    fresh.cluster.put(service(), slice(["10.244.1.1"]));
+    await fresh.sync();
+    expect(kernel.save()).toBe(fresh.kernel.save());
+    expect(await node.sync("everything")).toMatchObject({ written: 0, removed: 0 });
+  });
+
+  test("names a Service that the kernel refuses", async () => {
+    node.cluster.put(service(), slice(["10.244.1.1"]), numbered(1), endpointsOf(1, 7));
+    node.kernel.refuse = (line) => (line.includes("10.244.1.7") ? "no" : undefined);
+    node.cluster.planner.take();
+    expect(await node.backend.prepare(node.cluster.planner.plan)).toEqual([
+      { service: "ns/s1", reason: "the kernel refuses its rules" },
+    ]);
+  });
+});

@@ -15,6 +15,7 @@ import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, PlanChange, ServicePlan } from "../proxier/plan.ts";
 import type { AffinityKeeper } from "./affinity-keeper.ts";
+import { markMasqueradeChain } from "./endpoint-list.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { isOurs, KnownChains } from "./known-chains.ts";
 import { missingJumps } from "./missing-jumps.ts";
@@ -96,6 +97,20 @@ export class IptablesBackend implements Backend {
       }
       round = await this.#everything(plan);
     }
+  }
+
+  /** Writes the chains of Services, which nothing leads to yet. */
+  async prepare(plan: Plan): Promise<readonly QuarantinedService[]> {
+    this.#wanted.setNode(plan.node);
+    const known = await this.#kernel.read();
+    await this.#affinity?.readBack();
+    // The mark is the same in every mode that has the chain. One that is there may be another one's to change.
+    const isMissing = ({ table, name }: WantedChain): boolean =>
+      name === markMasqueradeChain && known.get(table, name) === undefined;
+    const first = this.#wanted.staticChains(true).filter(isMissing);
+    const refused = await this.#isolate(plan, [...plan.services.keys()].sort(), first, known);
+    const reason = "the kernel refuses its rules";
+    return [...this.#quarantined(), ...refused.map((service) => ({ service, reason }))];
   }
 
   /**
@@ -217,7 +232,10 @@ export class IptablesBackend implements Backend {
       this.#undeletable.add(`${owner.table} ${owner.chain}`);
       return true;
     }
-    const culprits = owner?.kind === "service" ? [owner.service] : await this.#isolate(plan, suspects);
+    const culprits =
+      owner?.kind === "service"
+        ? [owner.service]
+        : await this.#isolate(plan, suspects, this.#wanted.staticChains(true));
     for (const service of culprits) {
       this.#setAside(plan, { service, reason: error.message });
     }
@@ -225,16 +243,20 @@ export class IptablesBackend implements Backend {
   }
 
   /** Which Services' own chains the kernel refuses, by halves. The chains are not yet, or still, led to: writing them is harmless. */
-  async #isolate(plan: Plan, services: readonly ObjectKey[]): Promise<readonly ObjectKey[]> {
+  async #isolate(
+    plan: Plan,
+    services: readonly ObjectKey[],
+    first: readonly WantedChain[],
+    known: KnownChains = new KnownChains(),
+  ): Promise<readonly ObjectKey[]> {
     const nothing = (): SharedRules => ({ changed: [], removed: [] });
-    const batch = new RestoreBatch(new KnownChains(), {
+    const batch = new RestoreBatch(known, {
       rulesPerCommit: this.#kernel.rulesPerCommit,
       undeletable: this.#undeletable,
       before: undefined,
     });
     const serviceChains = this.#fold(plan, services);
     const edits = { nat: [], filter: [] };
-    const first = this.#wanted.staticChains(true);
     const input = { first, serviceChains, shared: nothing, edits, mangleChain: undefined, bulk: true };
     try {
       await this.#send(batch.text(input));
@@ -249,8 +271,8 @@ export class IptablesBackend implements Backend {
     }
     const middle = services.length >> 1;
     return [
-      ...(await this.#isolate(plan, services.slice(0, middle))),
-      ...(await this.#isolate(plan, services.slice(middle))),
+      ...(await this.#isolate(plan, services.slice(0, middle), first)),
+      ...(await this.#isolate(plan, services.slice(middle), first)),
     ];
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { isIP } from "node:net";
 import type { NetlinkConnection } from "../netlink/connection.ts";
 import { createSetRequest, destroySetRequest, flushSetRequest } from "../netlink/ipset.ts";
@@ -14,7 +14,8 @@ import { isKernelError } from "../netlink/kernel-error.ts";
 import { openNetlink } from "../netlink/socket.ts";
 import type { Family } from "../proxier/address.ts";
 import { affinitySetName } from "./affinity-sets.ts";
-import type { AffinitySet, AffinityStore } from "./affinity-store.ts";
+import type { AffinitySet, AffinityStore, ClientDoor, SetClient } from "./affinity-store.ts";
+import { chunk } from "./chunk.ts";
 
 /** Where the kernel shows the lists; a list is a file. */
 const recentFolder = "/proc/net/xt_recent";
@@ -39,7 +40,7 @@ const hashSize = 8_192;
 const clientsPerBucket = 3;
 
 /** One family of this network namespace. */
-export class HostAffinityStore implements AffinityStore {
+export class HostAffinityStore implements AffinityStore, ClientDoor {
   readonly recentLimit: number = readLimit();
   readonly setLimit: number = hashSize * clientsPerBucket;
   readonly hasSets: boolean;
@@ -99,6 +100,31 @@ export class HostAffinityStore implements AffinityStore {
     return readClients(list).length;
   }
 
+  noteRecent(list: string, clients: readonly string[]): void {
+    let file: number;
+    try {
+      file = openSync(`${recentFolder}/${list}`, "w");
+    } catch {
+      return;
+    }
+    try {
+      for (const client of clients) {
+        writeSync(file, `+${client}\n`);
+      }
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  addToSet(name: string, clients: readonly SetClient[]): void {
+    const entries = clients.map((client): SetEntry => ({ type: "hash:ip", ...client }));
+    const outcomes = this.#opened().transact(additions(name, entries));
+    const failed = outcomes.find(({ error }) => error !== undefined)?.error;
+    if (failed !== undefined) {
+      throw failed;
+    }
+  }
+
   close(): void {
     this.#connection?.[Symbol.dispose]();
   }
@@ -115,10 +141,12 @@ export class HostAffinityStore implements AffinityStore {
     const entries = readClients(list).map(
       (address): SetEntry => ({ type: "hash:ip", address, timeoutSeconds }),
     );
-    return Array.from({ length: Math.ceil(entries.length / entriesPerMessage) }, (_, index) =>
-      bulkRequest("add", name, entries.slice(index * entriesPerMessage, (index + 1) * entriesPerMessage)),
-    );
+    return additions(name, entries);
   }
+}
+
+function additions(name: string, entries: readonly SetEntry[]): readonly ReturnType<typeof bulkRequest>[] {
+  return chunk(entries, entriesPerMessage).map((some) => bulkRequest("add", name, some));
 }
 
 function readClients(list: string): readonly string[] {

@@ -278,6 +278,33 @@ describe("IpvsBackend.sync() when somebody else writes", () => {
     expect(await node.sync("everything")).toMatchObject({ written: 0 });
   });
 
+  test("prepares everything beside iptables mode, and touches no chain of that mode before it serves", async () => {
+    const tables = node.host.tables.IPv4;
+    const ofIptables = (): readonly string[] =>
+      tables
+        .save()
+        .split("\n")
+        .filter((line) =>
+          /^-A (KUBE-SERVICES|KUBE-FORWARD|KUBE-PROXY-FIREWALL|FORWARD) |^:KUBE-POSTROUTING/.test(line),
+        );
+    tables.edit("nat", "KUBE-SVC-ABC", () => []);
+    tables.edit("nat", "KUBE-SERVICES", () => ["-A KUBE-SERVICES -d 10.96.0.10/32 -j KUBE-SVC-ABC"]);
+    tables.edit("filter", "KUBE-FORWARD", () => ["-A KUBE-FORWARD -j ACCEPT"]);
+    const before = ofIptables();
+    node.cluster.put(service(), slice(["10.244.1.1"]));
+    node.cluster.planner.take();
+    expect(await node.backend.prepare(node.cluster.planner.plan)).toEqual([]);
+    expect(ofIptables()).toEqual(before);
+    expect(tables.save()).toMatch(/-A INPUT .* -j KUBE-IPVS-FILTER/);
+    expect(node.host.bound()).toEqual(["10.96.0.10"]);
+    expect(await node.host.servers()).toContain("10.244.1.1:8080 1");
+    const prepared = await node.host.dump();
+    await node.sync("everything");
+    expect(ofIptables()).not.toEqual(before);
+    expect(await node.host.dump()).toBe(prepared);
+    expect(await node.sync("everything")).toMatchObject({ written: 0 });
+  });
+
   test("takes over sets that are smaller than ours, with what they hold", async () => {
     node.cluster.put(service(), slice(["10.244.1.1"]));
     await node.sync();

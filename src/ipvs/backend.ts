@@ -13,7 +13,7 @@
  */
 import type { KernelError } from "../netlink/kernel-error.ts";
 import type { RouteEvent } from "../netlink/route-event.ts";
-import { type Address, type Family, familyOf, parseAddress } from "../proxier/address.ts";
+import type { Address, Family } from "../proxier/address.ts";
 import type { Backend, QuarantinedService, SyncReport } from "../proxier/backend.ts";
 import type { NodePlan, Plan, PlanChange } from "../proxier/plan.ts";
 import type { IpvsDoors, IpvsOptions } from "./backend-options.ts";
@@ -28,7 +28,6 @@ import { virtualServerName } from "./netlink/virtual-server.ts";
 import { Operations, type ServerRef } from "./operations.ts";
 import { Programmer, type Workplace } from "./programmer.ts";
 import {
-  deviceName,
   ensureDevice,
   ensureSets,
   Ownership,
@@ -38,6 +37,7 @@ import {
   readServers,
   readSets,
 } from "./read-kernel.ts";
+import { isExpectedEvent } from "./route-news.ts";
 import type { RuleReport } from "./rule-keeper.ts";
 import type { Failure, RunCounts } from "./run-operations.ts";
 import { ServiceBook } from "./service-book.ts";
@@ -134,6 +134,12 @@ export class IpvsBackend implements Backend {
     return this.#known === undefined ? undefined : [...this.#local.all];
   }
 
+  /** Everything but the rules that decide about packets which another mode serves: until then nothing comes to IPVS. */
+  async prepare(plan: Plan): Promise<readonly QuarantinedService[]> {
+    this.#plan = plan;
+    return (await this.#everything((node) => this.#doors.rules.prepare(node))).quarantined;
+  }
+
   /** Whether something drains, or could not be taken away: {@link drain} has work. */
   get hasDrainWork(): boolean {
     return this.#programmer.hasWork;
@@ -165,23 +171,8 @@ export class IpvsBackend implements Backend {
    * nobody here.
    */
   isExpected(event: RouteEvent): boolean {
-    const known = this.#known;
-    if (known === undefined) {
-      // Whatever it is, the sync that is due reads it.
-      return true;
-    }
-    if ("link" in event) {
-      return (
-        event.link.name !== deviceName || (event.kind === "link-added" && event.link.index === known.link)
-      );
-    }
-    const address = parseAddress(event.address.address);
-    if (address === undefined || familyOf(address) !== this.family || address.startsWith("fe80:")) {
-      return true;
-    }
-    const here = event.address.interfaceIndex === known.link;
-    const isKnown = here ? known.addresses.has(address) : this.#local.has(address);
-    return isKnown === (event.kind === "address-added");
+    // Before the first sync: whatever it is, the sync that is due reads it.
+    return this.#known === undefined || isExpectedEvent(event, this.family, this.#known, this.#local);
   }
 
   /**
@@ -257,13 +248,13 @@ export class IpvsBackend implements Backend {
     return [...this.#wanted.ownersOf(key), ...unbound];
   }
 
-  async #everything(): Promise<SyncReport> {
+  async #everything(writeRules = (node: NodePlan) => this.#doors.rules.sync(node)): Promise<SyncReport> {
     const plan = this.#plan;
     const before = this.#known;
     this.#known = undefined;
     this.#drift.forget();
     await ensureSets(this.#doors.sets, this.family);
-    const rules = await this.#doors.rules.sync(plan.node);
+    const rules = await writeRules(plan.node);
     const known = new KnownState();
     await readSets(this.#doors.sets, this.family, known);
     await this.#readAddresses(known);

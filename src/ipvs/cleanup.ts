@@ -152,7 +152,8 @@ export async function lookAtKernel(
   return { isClean, connections };
 }
 
-async function ourServers(
+/** Virtual servers of ours in a family. @throws KernelError */
+export async function ourServers(
   doors: CleanDoors,
   ipvs: IpvsClient,
   family: Family,

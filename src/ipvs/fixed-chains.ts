@@ -86,6 +86,20 @@ export const fixedJumps: readonly FixedJump[] = [
   jumpTo("nat", "POSTROUTING", chains.postrouting, "kubernetes postrouting rules"),
 ];
 
+/**
+ * Whether a chain decides about packets that another mode serves: it has chains of the same name, or translates them. The
+ * others concern only what comes to an address of kube-ipvs0 or to a virtual server.
+ */
+export function isShared(table: RuleTable, name: string): boolean {
+  return table === "nat" || (table === "filter" && (name === chains.forward || name === chains.firewall));
+}
+
+/** The jumps to chains that are not {@link isShared}. */
+export const ownJumps: readonly FixedJump[] = [
+  fixedJumps.filter(({ table, from }) => table === "filter" && from !== "FORWARD"),
+  fixedJumps.filter(({ table }) => table === "mangle"),
+].flat();
+
 /** Jumps that kube-proxy's ipvs mode has besides: cleanup takes them out. */
 export const formerJumps: readonly FixedJump[] = [
   jumpTo("filter", "INPUT", chains.nodePort, "kubernetes health check rules"),

@@ -93,11 +93,19 @@ export interface RuleBlock {
   readonly written: number;
 }
 
-/** The difference between what the kernel holds and what it should hold: a block for each table that differs. */
-export function ruleDifference(wanted: readonly FixedChain[], observed: ObservedRules): readonly RuleBlock[] {
+/**
+ * The difference between what the kernel holds and what it should hold: a block for each table that differs.
+ *
+ * @param wantedJumps those that belong to the wanted chains
+ */
+export function ruleDifference(
+  wanted: readonly FixedChain[],
+  observed: ObservedRules,
+  wantedJumps: readonly FixedJump[] = fixedJumps,
+): readonly RuleBlock[] {
   return ruleTables.flatMap((table) => {
     const chains = wanted.filter((chain) => chain.table === table).map((chain) => linesOf(chain, observed));
-    const jumps = fixedJumps
+    const jumps = wantedJumps
       .filter((jump) => jump.table === table && !observed.hasJump(jump))
       .map(({ from, rule }) => renderEdit({ operation: "insert", chain: from, rule }));
     const differing = chains.filter((lines) => lines.length > 0);

@@ -5,6 +5,7 @@
  */
 import type { NodePlan } from "../proxier/plan.ts";
 import { sameValue } from "../proxier/same-value.ts";
+import { chains, type FixedChain, fixedJumps, isShared, ownJumps } from "./fixed-chains.ts";
 import { fixedChains } from "./fixed-rules.ts";
 import { ObservedRules, type RuleBlock, ruleDifference } from "./fixed-rules-text.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
@@ -37,9 +38,20 @@ export class RuleKeeper {
   }
 
   /**
+   * Makes the kernel hold those of the rules that leave what another mode serves as it is. The sets that they name must
+   * exist.
+   *
+   * @throws RestoreError when they are refused, another error when the kernel cannot be read
+   */
+  async prepare(node: NodePlan): Promise<RuleReport> {
+    const { wanted, rules } = await this.#observe(node);
+    return await this.#write(earlyBlocks(wanted, rules));
+  }
+
+  /**
    * Makes the kernel hold the rules. The sets that they name must exist.
    *
-   * Where iptables mode serves yet, its translation stays until {@link finish}: packets must not be without either.
+   * Where iptables mode serves yet, its rules stay until {@link finish}: packets must not be without either.
    *
    * @throws RestoreError when they are refused, another error when the kernel cannot be read
    */
@@ -47,10 +59,10 @@ export class RuleKeeper {
     const { detector, masqueradeMark } = node;
     const madeFor = { detector, masqueradeMark };
     const isAsBefore = sameValue(madeFor, this.#madeFor);
-    const { blocks, rules } = await this.#compare(node);
-    const isLate = ({ table }: RuleBlock): boolean => table === "nat" && rules.translatesServices;
-    this.#late = blocks.filter(isLate);
-    const report = await this.#write(blocks.filter((block) => !isLate(block)));
+    const { wanted, rules } = await this.#observe(node);
+    this.#late = rules.translatesServices ? lateBlocks(wanted, rules) : [];
+    const now = rules.translatesServices ? earlyBlocks(wanted, rules) : ruleDifference(wanted, rules);
+    const report = await this.#write(now);
     this.#madeFor = madeFor;
     this.#doubted = false;
     return isAsBefore ? { ...report, repaired: report.written } : report;
@@ -85,22 +97,23 @@ export class RuleKeeper {
    * @throws Error when the kernel cannot be read
    */
   async differs(node: NodePlan): Promise<boolean> {
-    return (await this.#compare(node)).blocks.length > 0;
+    const { wanted, rules } = await this.#observe(node);
+    return ruleDifference(wanted, rules).length > 0;
   }
 
   close(): Promise<void> {
     return this.#kernel.close();
   }
 
-  async #compare(
+  async #observe(
     node: NodePlan,
-  ): Promise<{ readonly blocks: readonly RuleBlock[]; readonly rules: ObservedRules }> {
+  ): Promise<{ readonly wanted: readonly FixedChain[]; readonly rules: ObservedRules }> {
     const wanted = fixedChains(node, this.#settings);
     const names = new Set(wanted.map(({ table, name }) => `${table} ${name}`));
     const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
     await this.#kernel.save((text) => scanner.push(text));
     scanner.end();
-    return { blocks: ruleDifference(wanted, rules), rules };
+    return { wanted, rules };
   }
 
   async #write(blocks: readonly RuleBlock[]): Promise<RuleReport> {
@@ -113,4 +126,28 @@ export class RuleKeeper {
       bytes: blocks.reduce((sum, { text }) => sum + text.length, 0),
     };
   }
+}
+
+/** What leaves the rules of another mode as they are. */
+function earlyBlocks(wanted: readonly FixedChain[], observed: ObservedRules): readonly RuleBlock[] {
+  const early = wanted.flatMap((chain): readonly FixedChain[] => {
+    const { table, name } = chain;
+    if (!isShared(table, name)) {
+      return [chain];
+    }
+    // Others jump to it, whatever is in it.
+    const isNeeded = table === "filter" && name === chains.firewall;
+    return isNeeded && observed.chain(table, name) === undefined ? [{ ...chain, rules: [] }] : [];
+  });
+  return ruleDifference(early, observed, ownJumps);
+}
+
+/** The rest: with it this mode takes over. */
+function lateBlocks(wanted: readonly FixedChain[], observed: ObservedRules): readonly RuleBlock[] {
+  const late = wanted.filter(({ table, name }) => isShared(table, name));
+  return ruleDifference(
+    late,
+    observed,
+    fixedJumps.filter((jump) => !ownJumps.includes(jump)),
+  );
 }

@@ -99,10 +99,10 @@ const retryMs = 5000;
  * @returns the listener; undefined when the signal came first
  * @throws the first failure, with `hardFail`
  */
-export async function keepTryingToListen(
-  open: () => Promise<Listener>,
+export async function keepTryingToListen<T>(
+  open: () => Promise<T>,
   options: KeepTryingOptions,
-): Promise<Listener | undefined> {
+): Promise<T | undefined> {
   const { hardFail, onFailure, clock, signal } = options;
   while (!signal.aborted) {
     try {

@@ -25,10 +25,6 @@ export class ReloadMetrics {
     "kube_sluice_config_last_applied_timestamp_seconds",
     "When a configuration was last put into effect",
   );
-  readonly restartRequired: Gauge<never> = gauge(
-    "kube_sluice_config_restart_required",
-    "Whether the configuration has changes that take effect only after a restart",
-  );
   /** `from` and `to` are modes, `result` is a {@link SwitchResult}. */
   readonly modeSwitches: Counter<"from" | "to" | "result"> = counter(
     "kube_sluice_mode_switches_total",

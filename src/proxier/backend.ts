@@ -46,6 +46,13 @@ export interface Backend {
   readonly name: "iptables" | "ipvs" | "nftables";
   readonly family: Family;
   /**
+   * Does what can be done while another mode serves: whatever decides about a packet stays as it is. Called before the first
+   * sync, if at all. A backend that has nothing to prepare lacks it.
+   *
+   * @returns Services that cannot be programmed
+   */
+  prepare?(plan: Plan, signal: AbortSignal): Promise<readonly QuarantinedService[]>;
+  /**
    * Makes the kernel match the Plan.
    *
    * With a change, only what it names is looked at; the rest is known to be right. With `"everything"` the kernel is

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Family } from "./address.ts";
-import type { Backend, SyncReport } from "./backend.ts";
+import type { Backend, QuarantinedService, SyncReport } from "./backend.ts";
 import type { Clock } from "./clock.ts";
 import { mergeChanges } from "./merge-changes.ts";
 import type { ObjectKey, Problem } from "./objects.ts";
@@ -74,6 +74,7 @@ export class Proxier {
   readonly #abort = new AbortController();
   readonly #triggerTimes = new Map<ObjectKey, string[]>();
   #started = false;
+  #stopped: Promise<void> | undefined;
   /** The sync that ran last. */
   #attempt: Pick<SyncFailure, "scope" | "totalMs"> = { scope: "everything", totalMs: 0 };
   /** Changes taken from the planner whose sync has not succeeded yet. */
@@ -88,6 +89,20 @@ export class Proxier {
       sync: (scope) => this.#sync(scope),
       onFailure: (error, retryInMs) =>
         options.observer.onFailure({ family: this.family, error, retryInMs, ...this.#attempt }),
+    });
+  }
+
+  /**
+   * Has the backend do what it can while another one serves. To be called before {@link start}, once Services and slices are
+   * complete.
+   *
+   * @returns Services that cannot be programmed
+   */
+  prepare(): Promise<readonly QuarantinedService[]> {
+    const { backend, planner } = this.#options;
+    return this.exclusively(async () => {
+      this.#takeChanges();
+      return (await backend.prepare?.(planner.plan, this.#abort.signal)) ?? [];
     });
   }
 
@@ -141,11 +156,20 @@ export class Proxier {
     return this.#loop.exclusively(job);
   }
 
+  /** Lets the running sync finish and starts no other before {@link release}; changes are taken in meanwhile. */
+  hold(): Promise<void> {
+    return this.#loop.hold();
+  }
+
+  /** Goes on after {@link hold}. */
+  release(): void {
+    this.#loop.release();
+  }
+
   /** Lets the running sync finish and starts no other; the kernel keeps what it has. */
-  async stop(): Promise<void> {
-    await this.#loop.stop();
-    this.#abort.abort();
-    await this.#options.backend.close();
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
   }
 
   /** What comes before the start waits for the API server, not for this proxier: it does not count as queued. */
@@ -156,16 +180,19 @@ export class Proxier {
     }
   }
 
+  async #stop(): Promise<void> {
+    await this.#loop.stop();
+    this.#abort.abort();
+    await this.#options.backend.close();
+  }
+
   async #sync(scope: SyncScope): Promise<void> {
     const { planner, backend, clock, observer } = this.#options;
     const startedAt = clock.now();
     observer.onSyncStart(this.family);
     const times = this.#takeTriggerTimes();
     try {
-      planner.setNodePorts(this.#options.readNodePorts());
-      const taken = planner.take();
-      this.#tellProblems(taken);
-      this.#unapplied = mergeChanges(this.#unapplied, taken);
+      this.#takeChanges();
       const plannedAt = clock.now();
       const report = await backend.sync(
         planner.plan,
@@ -189,6 +216,15 @@ export class Proxier {
       this.#restoreTriggerTimes(times);
       throw error;
     }
+  }
+
+  /** Brings the plan up to date. */
+  #takeChanges(): void {
+    const { planner, readNodePorts } = this.#options;
+    planner.setNodePorts(readNodePorts());
+    const taken = planner.take();
+    this.#tellProblems(taken);
+    this.#unapplied = mergeChanges(this.#unapplied, taken);
   }
 
   #tellProblems(taken: TakenChange): void {

@@ -108,3 +108,34 @@ describe("SyncLoop.exclusively()", () => {
     expect(await stage.loop.exclusively(async () => 7)).toBe(7);
   });
 });
+
+describe("SyncLoop.hold()", () => {
+  test("waits for the running sync, and keeps the next ones and other jobs waiting", async () => {
+    const stage = new SyncLoopStage();
+    stage.takes = 3;
+    await stage.start();
+    const order: string[] = [];
+    void stage.loop.hold().then(() => order.push("held"));
+    stage.loop.request("everything");
+    void stage.loop.exclusively(async () => order.push("job"));
+    await stage.until(2.9);
+    expect(order).toEqual([]);
+    await stage.until(20);
+    expect([order, stage.times]).toEqual([["held"], [0]]);
+    stage.loop.release();
+    await stage.until(21);
+    expect(order).toEqual(["held", "job"]);
+    expect(stage.runs.slice(1).map(([, scope]) => scope)).toEqual(["everything"]);
+  });
+
+  test("is no obstacle to the end", async () => {
+    const stage = new SyncLoopStage();
+    await stage.start();
+    await stage.loop.hold();
+    stage.loop.request();
+    await stage.until(5);
+    await stage.loop.stop();
+    expect(stage.times).toEqual([0]);
+    expect(stage.clock.waiting).toBe(0);
+  });
+});

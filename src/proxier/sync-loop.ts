@@ -41,6 +41,7 @@ export class SyncLoop {
   #endedAt = Number.NEGATIVE_INFINITY;
   #fullAt = Number.NEGATIVE_INFINITY;
   #cancelTimer: () => void = () => {};
+  #endHold: () => void = () => {};
 
   constructor(options: SyncLoopOptions) {
     this.#options = options;
@@ -66,10 +67,33 @@ export class SyncLoop {
     return this.#queue.add(job);
   }
 
+  /**
+   * Keeps syncs and other jobs waiting until {@link release} or {@link stop}; what is asked for meanwhile is not forgotten.
+   *
+   * @returns a promise that resolves when the running one has ended
+   */
+  hold(): Promise<void> {
+    const ended = Promise.withResolvers<void>();
+    const hold = Promise.withResolvers<void>();
+    this.#endHold();
+    this.#endHold = hold.resolve;
+    void this.#queue.add(async () => {
+      ended.resolve();
+      await hold.promise;
+    });
+    return ended.promise;
+  }
+
+  /** Lets go on what {@link hold} keeps waiting. */
+  release(): void {
+    this.#endHold();
+  }
+
   /** Starts no further sync and waits for the running one. */
   async stop(): Promise<void> {
     this.#state = "stopped";
     this.#cancelTimer();
+    this.#endHold();
     await this.#queue.onIdle();
   }
 
