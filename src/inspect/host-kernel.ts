@@ -26,13 +26,14 @@ export function hasLegacyTables(family: IpFamily): boolean {
 }
 
 /**
- * The chains of Services of one variant and family, with counters.
+ * The chains of Services of one variant and family.
  *
+ * @param counters whether to read what rules have counted, which makes the dump longer
  * @throws {ToolError} The dump failed or was cut short, or a table holds what iptables cannot express.
  */
-export async function readRules(variant: Variant, family: IpFamily): Promise<RuleChains> {
+export async function readRules(variant: Variant, family: IpFamily, counters: boolean): Promise<RuleChains> {
   const chains = new RuleChains();
-  await dumpTables(variant, family, (text) => chains.push(text), { counters: true });
+  await dumpTables(variant, family, (text) => chains.push(text), { counters });
   if (chains.unreadable.length > 0) {
     const tables = chains.unreadable.join(", ");
     throw new ToolError(

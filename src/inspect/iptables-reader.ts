@@ -96,8 +96,8 @@ export class IptablesReader implements TableReader {
   /** The virtual servers of both families, without connections. */
   async #rules(request: TableRequest): Promise<ServiceTable> {
     const { clients = false, unsorted = false, server } = request;
-    const chains = await readFamilies(this.#variant);
     const totals = request.totals === true || request.rates === true;
+    const chains = await readFamilies(this.#variant, totals);
     const options = {
       connections: true,
       totals,
@@ -122,9 +122,9 @@ export class IptablesReader implements TableReader {
  * The chains of each family that has tables of the variant. Where there are none the tool is not run: it takes longer to
  * start than the kernel to ask, and the legacy one would make tables.
  */
-async function readFamilies(variant: Variant): Promise<ReadonlyMap<IpFamily, RuleChains>> {
+async function readFamilies(variant: Variant, counters: boolean): Promise<ReadonlyMap<IpFamily, RuleChains>> {
   const used = variant === "legacy" ? families.filter(hasLegacyTables) : await familiesOfNft();
-  const read = used.map(async (family) => [family, await readRules(variant, family)] as const);
+  const read = used.map(async (family) => [family, await readRules(variant, family, counters)] as const);
   return new Map(await Promise.all(read));
 }
 
