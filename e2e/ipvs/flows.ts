@@ -92,9 +92,14 @@ function shuffled<T>(items: readonly T[]): readonly T[] {
     .map(({ item }) => item);
 }
 
+/** Whether a client of this flow sees one of the endpoints only, while explain names all. */
+function isChosenByAddress({ name }: FlowCase, flow: string): boolean {
+  return chosenByAddress[name]?.includes(flow) === true;
+}
+
 /** Whether a flow did what it had to. */
 function holds(flowCase: FlowCase, { flow, got, want, ok }: FlowResult): boolean {
-  if (chosenByAddress[flowCase.name]?.includes(flow.name) === true) {
+  if (isChosenByAddress(flowCase, flow.name)) {
     return got.length === 1 && want.includes(got[0] ?? "");
   }
   const instead = exceptionalFate(flowCase.name, flow.name);
@@ -117,7 +122,10 @@ async function runCase(flowCase: FlowCase): Promise<{ readonly flows: number; re
     for (const { flow, got, want } of failed) {
       print(`${flowCase.name}: ${flow.name}: want ${want.join(" | ")}, got ${got.join(" | ")}`);
     }
-    const contradicted = contradictions(results, explained);
+    const contradicted = contradictions(
+      results.filter(({ flow }) => !isChosenByAddress(flowCase, flow.name)),
+      explained,
+    );
     for (const line of contradicted) print(`${flowCase.name}: ${line}`);
     return { flows: results.length, failed: Math.max(failed.length, contradicted.length) };
   } catch (error) {
