@@ -34,6 +34,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/main.ts": ["node:fs/promises", "node:os"],
   "src/cli/own-process.ts": ["node:fs"],
   "src/cli/table-readers.ts": ["node:timers/promises"],
+  "src/cli/top.ts": ["node:os"],
   "src/cli/version.ts": ["node:fs"],
   "src/config/read-config-file.ts": ["node:fs/promises"],
   "src/inspect/doctor/host-files.ts": ["node:fs"],

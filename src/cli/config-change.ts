@@ -70,6 +70,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "sluice.ipvs": ipvsOnly,
   "sluice.externalAddresses": reopen,
   "sluice.nodePorts": reopen,
+  "sluice.page": atOnce,
 };
 
 /** What differs, by what it takes. Fields that have no effect are in none of the lists. */

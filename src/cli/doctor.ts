@@ -57,6 +57,26 @@ export interface Screen {
 /** Looks at the node. */
 export async function doctor(startup: RunStartup, screen: Screen): Promise<DoctorOutcome> {
   const { config, nodeName, process: options } = startup;
+  const { facts, findings } = await examine(startup, collect(startup));
+  const title = {
+    node: nodeName,
+    mode: config.mode,
+    variant: facts.variant.known ? facts.variant.value : "unknown",
+    kernel: facts.kernelRelease,
+  };
+  const text =
+    options.output === "text"
+      ? printFindings(title, findings, screen)
+      : printData(options.output, { ...title, findings });
+  return { text, status: statusOf(findings, options.strict) };
+}
+
+/** What is found, and from which facts. Without objects, what depends on them is unknown. */
+export async function examine(
+  startup: RunStartup,
+  collected: Promise<Fact<CollectedObjects>> | Fact<CollectedObjects>,
+): Promise<{ readonly facts: Facts; readonly findings: readonly Finding[] }> {
+  const { config } = startup;
   const host = readHost({
     files: hostFiles,
     release: release(),
@@ -67,7 +87,7 @@ export async function doctor(startup: RunStartup, screen: Screen): Promise<Docto
   const [hostFacts, daemon, objects] = await Promise.all([
     host,
     readDaemon(ask, daemonPlaces(config)),
-    collect(startup),
+    collected,
   ]);
   const plans = new Map<Family, Plan>();
   if (objects.known) {
@@ -82,18 +102,7 @@ export async function doctor(startup: RunStartup, screen: Screen): Promise<Docto
     objects: objects.known ? known(objectFacts(objects.value, plans)) : objects,
     drift: await driftOf(startup, hostFacts, objects, plans),
   };
-  const findings = findingsOf(facts);
-  const title = {
-    node: nodeName,
-    mode: config.mode,
-    variant: facts.variant.known ? facts.variant.value : "unknown",
-    kernel: facts.kernelRelease,
-  };
-  const text =
-    options.output === "text"
-      ? printFindings(title, findings, screen)
-      : printData(options.output, { ...title, findings });
-  return { text, status: statusOf(findings, options.strict) };
+  return { facts, findings: findingsOf(facts) };
 }
 
 function printData(output: "json" | "yaml", all: { readonly findings: readonly Finding[] }): string {

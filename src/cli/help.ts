@@ -15,6 +15,7 @@ Usage:
   kube-sluice explain --from IP --to IP:PORT[/PROTOCOL] [--via INTERFACE] [--live] [--output text|json|yaml]
                                           what happens to the first packet of such a connection, and why: on this
                                           node, or with --manifests DIR (and without --live) from objects alone
+  kube-sluice top                         Services by new connections, connections and traffic, live; --help for its options
   kube-sluice cleanup                     removes what any mode left on this node, and nothing else
   kube-sluice doctor [--strict]           what is missing or wrong on this node; changes nothing
   kube-sluice demo [--keep]               a two-node cluster in network namespaces, with traffic

@@ -40,6 +40,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     const { ipvsadm } = await import("./ipvsadm.ts");
     return await ipvsadm(args.slice(1));
   }
+  if (first === "top") {
+    const { top } = await import("./top.ts");
+    return await top(args.slice(1));
+  }
   let status: Promise<number> = Promise.resolve(0);
   const program = new Command("kube-sluice")
     .exitOverride()

@@ -26,6 +26,7 @@ import { nodeReaction } from "./node-changes.ts";
 import { type OpenedMode, openMode } from "./open-mode.ts";
 import { openSource } from "./open-source.ts";
 import { prepareProcess } from "./own-process.ts";
+import { daemonPage } from "./page.ts";
 import { Servers } from "./servers.ts";
 import { closeFamilyParts, familyParts, type ServingParts } from "./serving-parts.ts";
 import { Telemetry } from "./telemetry.ts";
@@ -83,6 +84,7 @@ class Daemon {
       telemetry: this.#telemetry,
       logging,
       config: () => this.#live.config,
+      page: daemonPage({ startup, config: () => this.#live.config, state, telemetry: this.#telemetry }),
       signal: this.#signal,
       onFatal: (error) => this.#done.reject(error),
     });

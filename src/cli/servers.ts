@@ -9,7 +9,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import { systemClock } from "../kube/clock.ts";
 import { healthHandler } from "../operations/health-server.ts";
 import { keepTryingToListen, type Listener, openListener } from "../operations/http-listener.ts";
-import type { HttpHandler } from "../operations/http-message.ts";
+import type { HttpHandler, HttpReply } from "../operations/http-message.ts";
 import { errorField, type Logger, type Logging } from "../operations/logger.ts";
 import { metricsHandler } from "../operations/metrics-server.ts";
 import { CommandError } from "./exit.ts";
@@ -21,6 +21,8 @@ export interface ServersOptions {
   readonly logging: Logging;
   /** The configuration in effect. */
   readonly config: () => ProxyConfig;
+  /** Answers requests for the page, where it is enabled. */
+  readonly page: (query: URLSearchParams) => Promise<HttpReply>;
   readonly signal: AbortSignal;
   /** A server must be there and cannot. */
   readonly onFatal: (error: CommandError) => void;
@@ -117,12 +119,13 @@ export class Servers {
   }
 
   #metricsHandler(): HttpHandler {
-    const { telemetry, logging, config } = this.#options;
+    const { telemetry, logging, config, page } = this.#options;
     return metricsHandler({
       registries: telemetry.registries,
       mode: () => config().mode,
       configuration: () => configObject(config()),
       isProfilingEnabled: () => config().enableProfiling,
+      page: (query) => (config().sluice.page.enabled ? page(query) : undefined),
       setVerbosity: (verbosity) => logging.setVerbosity({ verbosity, vmodule: [] }),
     });
   }

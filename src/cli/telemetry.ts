@@ -6,11 +6,12 @@
  * @module
  */
 import type { FlowReport } from "../conntrack/flow-reconciler.ts";
+import { SyncHistory } from "../inspect/page/sync-history.ts";
 import { isRestoreError } from "../iptables/restore-error.ts";
 import type { RequestReport } from "../kube/metered-transport.ts";
 import type { LogFields, LogLevel, ObjectKind } from "../kube/source.ts";
 import { systemClock } from "../operations/clock.ts";
-import type { Logger } from "../operations/logger.ts";
+import { errorText, type Logger } from "../operations/logger.ts";
 import { ModeMetrics, type ProxyMode } from "../operations/mode-metrics.ts";
 import { ProblemLog } from "../operations/problem-log.ts";
 import { ComponentMetrics, processRegistry } from "../operations/process-metrics.ts";
@@ -58,6 +59,7 @@ export class Telemetry implements FeedObserver {
   readonly modeMetrics: ModeMetrics;
   readonly ownMetrics: SluiceMetrics;
   readonly reloadMetrics: ReloadMetrics = new ReloadMetrics();
+  readonly syncs: SyncHistory = new SyncHistory();
   readonly #log: Logger;
   readonly #hooks: TelemetryHooks;
   readonly #problems = new ProblemLog();
@@ -115,10 +117,12 @@ export class Telemetry implements FeedObserver {
       },
       onSynced: (outcome) => {
         reporter.onSynced(outcome);
+        this.syncs.synced(outcome, Date.now());
         onSynced(outcome);
       },
       onFailure: (failure) => {
         reporter.onFailure(failure);
+        this.syncs.failed(failure, errorText(failure.error), Date.now());
         onFailed(failure);
       },
       onProblems: (...args) => reporter.onProblems(...args),

@@ -136,6 +136,7 @@ const sluice = section<SluiceSection>({
     reservedCIDRs: listOf(text),
     allowNodeAddresses: bool,
   }),
+  page: section<SluiceSection["page"]>({ enabled: bool }),
 });
 
 /** `clusterCIDR`: CIDRs joined by commas. Not trimmed, so a space after a comma fails validation. */

@@ -108,6 +108,7 @@ test("decodeConfig() defaults an empty file as kube-proxy does", () => {
       iptables: { variant: "auto", auditPeriodMs: 0, layout: "auto" },
       ipvs: { auditPeriodMs: 0, drainTimeoutMs: 900_000, acceptServices: true, answerPing: false },
       nodePorts: { localhostForwarder: false },
+      page: { enabled: false },
       externalAddresses: { allowedCIDRs: [], reservedCIDRs: [], allowNodeAddresses: false },
     },
   });

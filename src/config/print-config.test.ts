@@ -122,6 +122,7 @@ test("printConfig() shows our own section only if something in it was changed", 
     iptables: { auditPeriod: "0s", layout: "auto", variant: "auto" },
     ipvs: { acceptServices: true, answerPing: false, auditPeriod: "0s", drainTimeout: "15m0s" },
     nodePorts: { localhostForwarder: false },
+    page: { enabled: false },
   });
   expect(printConfig((await runFile("")).config)).not.toContain("sluice");
 });

@@ -171,6 +171,8 @@ export interface SluiceSection {
     /** Whether `spec.externalIPs` may name an address of this node. */
     readonly allowNodeAddresses: boolean;
   };
+  /** Whether the metrics server shows a page for people at `/page`. */
+  readonly page: { readonly enabled: boolean };
 }
 
 /** Everything a file can say, decoded and defaulted but not validated. */

@@ -21,6 +21,7 @@ function optionsWith(part: Partial<MetricsServerOptions> = {}): MetricsServerOpt
     configuration: () => ({ kind: "KubeProxyConfiguration", mode: "" }),
     isProfilingEnabled: () => false,
     setVerbosity: () => {},
+    page: () => undefined,
     ...part,
   };
 }
@@ -55,6 +56,13 @@ test.each([
   ],
 ])("metricsHandler() answers %s exactly", async (target, body) => {
   expect(await ask(target)).toEqual({ status: 200, headers: plain, body });
+});
+
+test("metricsHandler() has the page where it is wanted only", async () => {
+  expect((await ask("/page")).status).toBe(404);
+  const page = (query: URLSearchParams): Promise<HttpReply> =>
+    Promise.resolve({ status: 200, headers: {}, body: query.get("filter") ?? "" });
+  expect(await ask("/page?filter=web", { page })).toMatchObject({ status: 200, body: "web" });
 });
 
 test("metricsHandler() answers /proxyMode with the mode that serves now", async () => {

@@ -33,6 +33,8 @@ export interface MetricsServerOptions {
   readonly isProfilingEnabled: () => boolean;
   /** Sets the log verbosity. */
   readonly setVerbosity: (verbosity: number) => void;
+  /** The page for people; undefined where it is not wanted, and the path does not exist. */
+  readonly page: (query: URLSearchParams) => Promise<HttpReply> | undefined;
 }
 
 type Route = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
@@ -60,6 +62,7 @@ export function metricsHandler(options: MetricsServerOptions): HttpHandler {
       () => jsonReply(200, JSON.stringify({ "kubeproxy.config.k8s.io": options.configuration() })),
     ],
     ["/debug/flags/v", (request) => verbosityReply(request, options)],
+    ["/page", ({ query }) => options.page(query) ?? notFoundReply],
   ]);
   return (request) => routes.get(request.path)?.(request) ?? notFoundReply;
 }
