@@ -71,6 +71,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "sluice.externalAddresses": reopen,
   "sluice.nodePorts": reopen,
   "sluice.page": atOnce,
+  "sluice.metrics": atOnce,
 };
 
 /** What differs, by what it takes. Fields that have no effect are in none of the lists. */

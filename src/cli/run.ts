@@ -9,6 +9,7 @@
 import { dirname } from "node:path";
 import { modeSettings } from "../config/effective-settings.ts";
 import { configFromFile, refuseUnavailableMode, type Startup } from "../config/load-config.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { systemClock } from "../kube/clock.ts";
 import { FolderBell } from "../kube/folder-bell.ts";
@@ -17,6 +18,7 @@ import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { followConfig } from "./config-watch.ts";
+import { daemonTable } from "./daemon-table.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { settleHeap } from "./heap.ts";
@@ -26,9 +28,9 @@ import { nodeReaction } from "./node-changes.ts";
 import { type OpenedMode, openMode } from "./open-mode.ts";
 import { openSource } from "./open-source.ts";
 import { prepareProcess } from "./own-process.ts";
-import { daemonPage } from "./page.ts";
 import { Servers } from "./servers.ts";
 import { closeFamilyParts, familyParts, type ServingParts } from "./serving-parts.ts";
+import { daemonPage, serviceTraffic } from "./shown-traffic.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
 
@@ -80,11 +82,14 @@ class Daemon {
       once: startup.process.once,
       byFamily: familyParts(nodeName, this.#telemetry, this.#log, () => this.#events),
     };
+    const config = (): ProxyConfig => this.#live.config;
+    const readTable = daemonTable(config, state);
     this.#servers = new Servers({
       telemetry: this.#telemetry,
       logging,
-      config: () => this.#live.config,
-      page: daemonPage({ startup, config: () => this.#live.config, state, telemetry: this.#telemetry }),
+      config,
+      page: daemonPage({ startup, config, readTable, telemetry: this.#telemetry }),
+      traffic: serviceTraffic(config, readTable, this.#log),
       signal: this.#signal,
       onFatal: (error) => this.#done.reject(error),
     });

@@ -12,6 +12,7 @@ import { keepTryingToListen, type Listener, openListener } from "../operations/h
 import type { HttpHandler, HttpReply } from "../operations/http-message.ts";
 import { errorField, type Logger, type Logging } from "../operations/logger.ts";
 import { metricsHandler } from "../operations/metrics-server.ts";
+import type { ServiceTraffic } from "../operations/service-traffic.ts";
 import { CommandError } from "./exit.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -23,6 +24,8 @@ export interface ServersOptions {
   readonly config: () => ProxyConfig;
   /** Answers requests for the page, where it is enabled. */
   readonly page: (query: URLSearchParams) => Promise<HttpReply>;
+  /** Metrics of single Services. */
+  readonly traffic: ServiceTraffic;
   readonly signal: AbortSignal;
   /** A server must be there and cannot. */
   readonly onFatal: (error: CommandError) => void;
@@ -119,9 +122,10 @@ export class Servers {
   }
 
   #metricsHandler(): HttpHandler {
-    const { telemetry, logging, config, page } = this.#options;
+    const { telemetry, logging, config, page, traffic } = this.#options;
     return metricsHandler({
-      registries: telemetry.registries,
+      registries: [...telemetry.registries, traffic.registry],
+      beforeScrape: () => traffic.refresh(),
       mode: () => config().mode,
       configuration: () => configObject(config()),
       isProfilingEnabled: () => config().enableProfiling,

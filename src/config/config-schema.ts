@@ -137,6 +137,7 @@ const sluice = section<SluiceSection>({
     allowNodeAddresses: bool,
   }),
   page: section<SluiceSection["page"]>({ enabled: bool }),
+  metrics: section<SluiceSection["metrics"]>({ perService: bool, maxServicePorts: whenZero(int32, 1_000) }),
 });
 
 /** `clusterCIDR`: CIDRs joined by commas. Not trimmed, so a space after a comma fails validation. */

@@ -109,6 +109,7 @@ test("decodeConfig() defaults an empty file as kube-proxy does", () => {
       ipvs: { auditPeriodMs: 0, drainTimeoutMs: 900_000, acceptServices: true, answerPing: false },
       nodePorts: { localhostForwarder: false },
       page: { enabled: false },
+      metrics: { perService: false, maxServicePorts: 1000 },
       externalAddresses: { allowedCIDRs: [], reservedCIDRs: [], allowNodeAddresses: false },
     },
   });

@@ -123,6 +123,7 @@ test("printConfig() shows our own section only if something in it was changed", 
     ipvs: { acceptServices: true, answerPing: false, auditPeriod: "0s", drainTimeout: "15m0s" },
     nodePorts: { localhostForwarder: false },
     page: { enabled: false },
+    metrics: { perService: false, maxServicePorts: 1000 },
   });
   expect(printConfig((await runFile("")).config)).not.toContain("sluice");
 });

@@ -173,6 +173,12 @@ export interface SluiceSection {
   };
   /** Whether the metrics server shows a page for people at `/page`. */
   readonly page: { readonly enabled: boolean };
+  readonly metrics: {
+    /** Whether Services have metrics of their own. */
+    readonly perService: boolean;
+    /** As many Service ports have them at most. */
+    readonly maxServicePorts: number;
+  };
 }
 
 /** Everything a file can say, decoded and defaulted but not validated. */

@@ -220,6 +220,7 @@ function sluiceErrors(sluice: SluiceSection): readonly string[] {
     ...negativeDuration("sluice.iptables.auditPeriod", sluice.iptables.auditPeriodMs),
     ...negativeDuration("sluice.ipvs.auditPeriod", sluice.ipvs.auditPeriodMs),
     ...negativeDuration("sluice.ipvs.drainTimeout", sluice.ipvs.drainTimeoutMs),
+    ...negativeNumber("sluice.metrics.maxServicePorts", sluice.metrics.maxServicePorts),
     ...cidrListErrors("sluice.externalAddresses.allowedCIDRs", sluice.externalAddresses.allowedCIDRs),
     ...cidrListErrors("sluice.externalAddresses.reservedCIDRs", sluice.externalAddresses.reservedCIDRs),
   ];

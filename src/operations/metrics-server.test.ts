@@ -22,6 +22,7 @@ function optionsWith(part: Partial<MetricsServerOptions> = {}): MetricsServerOpt
     isProfilingEnabled: () => false,
     setVerbosity: () => {},
     page: () => undefined,
+    beforeScrape: () => Promise.resolve(),
     ...part,
   };
 }

@@ -25,6 +25,8 @@ import type { ProxyMode } from "./mode-metrics.ts";
 export interface MetricsServerOptions {
   /** Registries whose metrics make up `/metrics`; a name may be in one of them only. */
   readonly registries: readonly Registry[];
+  /** Brings metrics up to date that are read at the scrape. */
+  readonly beforeScrape: () => Promise<void>;
   /** The mode that serves now. */
   readonly mode: () => ProxyMode;
   /** The configuration in effect as a KubeProxyConfiguration, with kind and apiVersion. */
@@ -52,7 +54,13 @@ export function metricsHandler(options: MetricsServerOptions): HttpHandler {
     return componentHealthReply(query);
   };
   const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
-    ["/metrics", (request) => metricsReply(request, options.registries)],
+    [
+      "/metrics",
+      async (request) => {
+        await options.beforeScrape();
+        return await metricsReply(request, options.registries);
+      },
+    ],
     ["/metrics/slis", (request) => metricsReply(request, [health.registry])],
     ["/healthz", healthz],
     ["/healthz/ping", () => textReply(200, "ok")],

@@ -67,6 +67,8 @@ export interface ServiceLoad extends Load {
 export interface NodeLoad {
   readonly services: readonly ServiceLoad[];
   readonly total: Load;
+  /** Between this look and the one before; 0 at the first. */
+  readonly seconds: number;
 }
 
 /** Fewer connections for each endpoint say nothing about how evenly they are spread. */
@@ -88,7 +90,7 @@ export class RateMeter {
     this.#before = { counters: look.counters, atMs };
     const services = look.services();
     this.#since = look.since;
-    return { services, total: totalOf(services) };
+    return { services, total: totalOf(services), seconds };
   }
 }
 

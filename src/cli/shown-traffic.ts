@@ -1,15 +1,17 @@
 /**
- * The page of the daemon, wired: its table comes from the kernel, its findings from `doctor`.
+ * What the daemon shows of the traffic that passes, wired: the page, and metrics of single Services. Both read the table
+ * of Services from the kernel when they are asked, and at no other time.
  *
  * @module
  */
 import type { Startup } from "../config/load-config.ts";
-import type { ProxyConfig, ProxyMode } from "../config/proxy-config.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { LivePage } from "../inspect/page/live-page.ts";
-import type { ServiceNames } from "../inspect/service-names.ts";
+import type { ServiceTable } from "../inspect/service-table.ts";
+import { RateMeter } from "../inspect/top/rate-meter.ts";
 import type { HttpReply } from "../operations/http-message.ts";
-import type { ClusterState } from "../proxier/cluster-state.ts";
-import type { LiveTable } from "./live-table.ts";
+import { errorField, type Logger } from "../operations/logger.ts";
+import { ServiceTraffic } from "../operations/service-traffic.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { version } from "./version.ts";
 
@@ -19,7 +21,8 @@ type RunStartup = Extract<Startup, { action: "run" }>;
 export interface PageParts {
   readonly startup: RunStartup;
   readonly config: () => ProxyConfig;
-  readonly state: ClusterState;
+  /** Reads the table of Services from the kernel. */
+  readonly readTable: () => Promise<ServiceTable>;
   readonly telemetry: Telemetry;
 }
 
@@ -32,28 +35,16 @@ export function daemonPage(parts: PageParts): (query: URLSearchParams) => Promis
   };
 }
 
-async function openPage({ startup, config, state, telemetry }: PageParts): Promise<LivePage> {
-  const { KernelTable } = await import("./live-table.ts");
-  const { openReaders } = await import("./table-readers.ts");
+async function openPage({ startup, config, readTable, telemetry }: PageParts): Promise<LivePage> {
   const { examine } = await import("./doctor.ts");
   const { unknown } = await import("../inspect/doctor/finding.ts");
   const { LivePage } = await import("../inspect/page/live-page.ts");
-  const { ServiceNames } = await import("../inspect/service-names.ts");
-  const names = (): ServiceNames => namesOf(state, new ServiceNames());
-  let open: { readonly mode: ProxyMode; readonly table: LiveTable } | undefined;
   return new LivePage({
     node: startup.nodeName,
     version,
     mode: () => config().mode,
     syncs: telemetry.syncs,
-    readTable: async () => {
-      const { mode } = config();
-      if (open?.mode !== mode) {
-        const readers = await openReaders(mode === "ipvs" ? "ipvs" : "iptables");
-        open = { mode, table: new KernelTable(readers, names) };
-      }
-      return await open.table.read();
-    },
+    readTable,
     examine: async () => {
       const asked = { ...startup, config: config() };
       const { findings } = await examine(asked, unknown("the daemon itself watches for drift"));
@@ -64,13 +55,20 @@ async function openPage({ startup, config, state, telemetry }: PageParts): Promi
   });
 }
 
-/** Names of Services. Those of pods are not kept by the daemon. */
-function namesOf(state: ClusterState, names: ServiceNames): ServiceNames {
-  for (const key of state.serviceKeys()) {
-    const service = state.service(key);
-    if (service !== undefined) {
-      names.addService(service);
-    }
-  }
-  return names;
+/** Metrics of single Services, as far as the configuration asks for them. */
+export function serviceTraffic(
+  config: () => ProxyConfig,
+  readTable: () => Promise<ServiceTable>,
+  log: Logger,
+): ServiceTraffic {
+  const meter = new RateMeter();
+  return new ServiceTraffic({
+    limit: () => {
+      const { perService, maxServicePorts } = config().sluice.metrics;
+      return perService ? maxServicePorts : 0;
+    },
+    look: async () => meter.add({ table: await readTable(), atMs: performance.now() }),
+    now: () => performance.now(),
+    onFailure: (error) => log.error("Cannot read the table of Services", { error: errorField(error) }),
+  });
 }
