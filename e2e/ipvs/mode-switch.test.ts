@@ -235,6 +235,11 @@ const tests = {
     daemon.configure(settings("ipvs", "1s"));
     await eventually("the switch", () => daemon.log.find("Switching to another mode", mark).length > 1);
     daemon.configure(settings("iptables", "1s"));
+    // Called off, or, where it had been committed, switched back.
+    const isOver = (): boolean =>
+      daemon.log.find("The change of the configuration is called off", mark).length > 0 ||
+      daemon.log.find("Switched to another mode", mark).length > 1;
+    await eventually("the end of it", isOver);
     await becomes("iptables");
     expect((await daemon.get(10_249, "/proxyMode")).body).toBe("iptables");
     expect(await connect(client, vip)).toMatch(/^pod/);
