@@ -204,7 +204,7 @@ export class IptablesBackend implements Backend {
     };
   }
 
-  /** Nothing to say, nothing to start: an empty batch does not reach the kernel. */
+  /** An empty batch does not reach the kernel. */
   async #send(text: Iterable<string>): Promise<void> {
     const pieces = text[Symbol.iterator]();
     const first = pieces.next();
