@@ -7,8 +7,9 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { DemoNetwork, DemoOptions } from "../../src/cli/demo-command.ts";
+import { hasIpvs } from "../../src/inspect/host-kernel.ts";
 import { type Cluster, createCluster } from "../harness/cluster.ts";
 import type { Host } from "../harness/host.ts";
 import { bgp } from "../harness/networks/bgp.ts";
@@ -20,6 +21,7 @@ import { bridge, type PodNetwork } from "../harness/pod-network.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { nodes, services, slice, sticky, web } from "./objects.ts";
 import { type RunningProxy, startProxies } from "./proxies.ts";
+import { kernelHasIpvs, runOnSecondKernel, whyNoSecondKernel } from "./second-kernel.ts";
 import { connectMany, describeSpread, type Spread } from "./traffic.ts";
 
 /** The pod networks, and what a reader is told of them. */
@@ -34,8 +36,21 @@ const networks: Readonly<
   bgp: { podNetwork: bgp, description: "connected as by Calico, with BIRD on the nodes" },
 };
 
-/** Runs the demo and prints what happens. @returns the exit status */
+const launcher = fileURLToPath(new URL("../../bin/kube-sluice", import.meta.url));
+
+/** Runs the demo and prints what happens, on a second kernel if need be. @returns the exit status */
 export async function demo(options: DemoOptions): Promise<number> {
+  if (options.mode === "iptables" || kernelHasIpvs()) return await demoHere(options);
+  const why = whyNoSecondKernel(options);
+  if (why !== undefined) {
+    process.stderr.write(`kube-sluice: ${why}\n`);
+    return 2;
+  }
+  say("This kernel has no IPVS: the demo runs in User Mode Linux, which takes a minute or two");
+  return await runOnSecondKernel(options);
+}
+
+async function demoHere(options: DemoOptions): Promise<number> {
   const { podNetwork, description } = networks[options.network];
   say(`Two nodes with two pods each, ${description}, and a client outside`);
   await using cluster = await createCluster({
@@ -61,10 +76,10 @@ export async function demo(options: DemoOptions): Promise<number> {
       slice("sticky", cluster.pods),
     );
     print(indent(await control.kubectl("get", "services")));
-    say(`One kube-sluice per node, iptables mode (${options.variant})`);
-    const proxies = await startProxies(cluster, control.kubeconfig());
-    print(indent(await shownRules(cluster, options.variant)));
-    const story = new Story(cluster, control, proxies);
+    say(`One kube-sluice per node, ${options.mode} mode (${options.variant})`);
+    const proxies = await startProxies(cluster, control.kubeconfig(), options.mode);
+    print(indent(await shownServices(cluster, options)));
+    const story = new Story(cluster, control, proxies, otherSettings(options));
     await story.tell();
     if (options.keep) {
       await interrupted(cluster, control);
@@ -79,17 +94,38 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
+/** Other settings of the program, and what they are to a reader. */
+interface OtherSettings {
+  readonly name: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** The other mode where the kernel has both, else another layout of the rules. */
+function otherSettings({ mode }: DemoOptions): OtherSettings {
+  if (mode === "iptables" && !hasIpvs())
+    return { name: "another layout", fields: { sluice: { iptables: { layout: "endpoint-chains" } } } };
+  const other = mode === "ipvs" ? "iptables" : "ipvs";
+  return { name: `${other} mode`, fields: { mode: other } };
+}
+
 /** The acts of the demo, each with what must hold. */
 class Story {
   failures = 0;
   readonly #cluster: Cluster;
   readonly #control: ControlPlane;
   readonly #proxies: readonly RunningProxy[];
+  readonly #other: OtherSettings;
 
-  constructor(cluster: Cluster, control: ControlPlane, proxies: readonly RunningProxy[]) {
+  constructor(
+    cluster: Cluster,
+    control: ControlPlane,
+    proxies: readonly RunningProxy[],
+    other: OtherSettings,
+  ) {
     this.#cluster = cluster;
     this.#control = control;
     this.#proxies = proxies;
+    this.#other = other;
   }
 
   async tell(): Promise<void> {
@@ -133,13 +169,10 @@ class Story {
     await this.#change(pod);
   }
 
-  /** To ipvs mode where the kernel has IPVS, else to another layout of the rules. */
+  /** To other settings, and back. */
   async #change(from: Host): Promise<void> {
-    const hasIpvs = existsSync("/proc/net/ip_vs");
-    const there = hasIpvs ? { mode: "ipvs" } : { sluice: { iptables: { layout: "endpoint-chains" } } };
-    say(
-      `The configuration changes while connections are made: ${hasIpvs ? "ipvs mode" : "another layout"}, and back`,
-    );
+    const { name, fields: there } = this.#other;
+    say(`The configuration changes while connections are made: ${name}, and back`);
     const load = await from.agent.startLoad({ ip: web.clusterIP, port: web.port });
     for (const fields of [there, {}]) {
       await Promise.all(this.#proxies.map((proxy) => proxy.change(fields)));
@@ -185,9 +218,11 @@ class Story {
   }
 }
 
-async function shownRules(cluster: Cluster, variant: DemoOptions["variant"]): Promise<string> {
-  const { stdout } = await cluster.node(0).exec([`iptables-${variant}`, "-t", "nat", "-S", "KUBE-SERVICES"]);
-  return stdout;
+/** What the kernel of a node has: rules, or virtual servers. */
+async function shownServices(cluster: Cluster, { mode, variant }: DemoOptions): Promise<string> {
+  const rules = [`iptables-${variant}`, "-t", "nat", "-S", "KUBE-SERVICES"];
+  const argv = mode === "ipvs" ? [launcher, "ipvsadm", "-Ln"] : rules;
+  return (await cluster.node(0).exec(argv)).stdout;
 }
 
 async function interrupted(cluster: Cluster, control: ControlPlane): Promise<void> {

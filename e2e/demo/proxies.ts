@@ -8,6 +8,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { DemoOptions } from "../../src/cli/demo-command.ts";
 import type { Cluster, Node } from "../harness/cluster.ts";
 
 const launcher = fileURLToPath(new URL("../../bin/kube-sluice", import.meta.url));
@@ -22,8 +23,12 @@ export interface RunningProxy {
 }
 
 /** Starts `kube-sluice run` on every node and waits for the first sync of each. */
-export function startProxies(cluster: Cluster, kubeconfig: string): Promise<readonly RunningProxy[]> {
-  return Promise.all(cluster.nodes.map((node) => startProxy(node, kubeconfig)));
+export function startProxies(
+  cluster: Cluster,
+  kubeconfig: string,
+  mode: DemoOptions["mode"],
+): Promise<readonly RunningProxy[]> {
+  return Promise.all(cluster.nodes.map((node) => startProxy(node, kubeconfig, mode)));
 }
 
 const configuration = {
@@ -31,13 +36,17 @@ const configuration = {
   kind: "KubeProxyConfiguration",
   clusterCIDR: "10.244.0.0/16",
   iptables: { minSyncPeriod: "10ms" },
+  ipvs: { minSyncPeriod: "10ms" },
   conntrack: { maxPerCore: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
 };
 
-async function startProxy(node: Node, kubeconfig: string): Promise<RunningProxy> {
+async function startProxy(node: Node, kubeconfig: string, mode: DemoOptions["mode"]): Promise<RunningProxy> {
   const file = join(node.directory, "config.json");
   const write = (fields: Readonly<Record<string, unknown>>): void =>
-    writeFileSync(file, JSON.stringify({ ...configuration, clientConnection: { kubeconfig }, ...fields }));
+    writeFileSync(
+      file,
+      JSON.stringify({ ...configuration, mode, clientConnection: { kubeconfig }, ...fields }),
+    );
   write({});
   const argv = [launcher, "run", "--config", file, "--hostname-override", node.name, "-v=2"];
   const child = node.spawn(argv, { stdio: ["ignore", "ignore", "pipe"] });

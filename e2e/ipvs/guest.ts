@@ -13,6 +13,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { runCommand } from "../harness/command.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
 import { inGuest } from "../harness/tested-mode.ts";
+import { guestPreparation } from "../uml/preparation.ts";
 
 const run = fileURLToPath(new URL("../uml/run.sh", import.meta.url));
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
@@ -72,7 +73,17 @@ export async function runFilesInGuest(
     const runner = [process.execPath, vitest, "run", "--project", project, "--pool=threads"];
     const { stdout, stderr } = await runCommand(
       [
-        ...[run, "-t", String(seconds), "env", ...settings, "sh", "-c", `${preparation}; exec "$@"`, "sh"],
+        ...[
+          run,
+          "-t",
+          String(seconds),
+          "env",
+          ...settings,
+          "sh",
+          "-c",
+          `${guestPreparation}; exec "$@"`,
+          "sh",
+        ],
         ...[...runner, ...patience, ...files, "--reporter=json", `--outputFile=${report}`],
       ],
       { anyStatus: true, timeoutSeconds: seconds + 20 },
@@ -87,17 +98,6 @@ export async function runFilesInGuest(
     rmSync(scratch, { recursive: true });
   }
 }
-
-/**
- * Two programs that want a table at once, while its module is being loaded, would get in each other's way. And the guest
- * has little memory, so its kernel means to track few connections.
- */
-const preparation = [
-  ...["iptables-legacy", "ip6tables-legacy"].flatMap((tool) =>
-    ["filter", "mangle", "nat"].map((table) => `${tool} -t ${table} -S >/dev/null`),
-  ),
-  "echo 262144 >/proc/sys/net/netfilter/nf_conntrack_max",
-].join("; ");
 
 function outcomes({ assertionResults, message = "" }: FileResult): ReadonlyMap<string, string> {
   const tests = assertionResults.map(({ fullName, status, failureMessages }): [string, string] => [

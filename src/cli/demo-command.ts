@@ -15,6 +15,8 @@ import { CommandError } from "./exit.ts";
 export interface DemoOptions {
   /** Leave everything running until the demo is interrupted. */
   readonly keep: boolean;
+  /** Mode of the proxies. */
+  readonly mode: "iptables" | "ipvs";
   /** Variant of the iptables programs. */
   readonly variant: "nft" | "legacy";
   /** How pods are connected. */
@@ -33,11 +35,19 @@ export function addDemoCommand(program: Command, done: (status: Promise<number>)
     .command("demo")
     .description("a two-node cluster in network namespaces, Services on it, and traffic")
     .option("--keep", "leave the cluster running until Ctrl-C", false)
+    .option(
+      "--mode <mode>",
+      "iptables or ipvs; ipvs runs in User Mode Linux if the kernel has no IPVS",
+      "iptables",
+    )
     .option("--variant <variant>", "iptables programs to use: nft or legacy", "nft")
     .option("--network <network>", `how pods are connected: ${demoNetworks.join(", ")}`, "bridge")
-    .action((options: { keep: boolean; variant: string; network: string }) => {
-      const { keep, variant } = options;
+    .action((options: { keep: boolean; mode: string; variant: string; network: string }) => {
+      const { keep, mode, variant } = options;
       const network = demoNetworks.find((name) => name === options.network);
+      if (mode !== "iptables" && mode !== "ipvs") {
+        throw new CommandError(2, `--mode must be iptables or ipvs, not ${JSON.stringify(mode)}`);
+      }
       if (variant !== "nft" && variant !== "legacy") {
         throw new CommandError(2, `--variant must be nft or legacy, not ${JSON.stringify(variant)}`);
       }
@@ -48,7 +58,7 @@ export function addDemoCommand(program: Command, done: (status: Promise<number>)
           `--network must be one of ${names}, not ${JSON.stringify(options.network)}`,
         );
       }
-      done(runDemo({ keep, variant, network }));
+      done(runDemo({ keep, mode, variant, network }));
     });
 }
 
