@@ -100,6 +100,11 @@ function errors({ log }: Daemon): readonly unknown[] {
 
 const builtIn = /^-A (INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING) /;
 
+/** The first address of a network. */
+function gatewayOf(cidr: string): string {
+  return cidr.replace(/(0)?\/\d+$/, "1");
+}
+
 /**
  * All that a mode leaves in the kernel, as far as it does not change by itself. In a built-in chain each jump stands where it
  * was inserted, and endpoints are in an order of the node's.
@@ -109,6 +114,9 @@ async function left(of: Node = node): Promise<Readonly<Record<string, readonly s
     (await of.exec(argv, { anyStatus: true, timeoutSeconds: 60 })).stdout
       .replaceAll(of.ip, "NODE")
       .replaceAll(of.ip6 ?? "none", "NODE6")
+      // The gateway of the node's own pods takes node ports as well.
+      .replaceAll(gatewayOf(of.addresses.podCidr), "GATEWAY")
+      .replaceAll(gatewayOf(of.addresses.podCidr6 ?? "none"), "GATEWAY6")
       .split("\n")
       // The marker tells by its port how often the objects have changed.
       .filter((line) => !/10\.111\.0\.1|fd00:10:111::1/.test(line));
