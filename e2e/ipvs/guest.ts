@@ -18,12 +18,15 @@ import { guestPreparation } from "../uml/preparation.ts";
 const run = fileURLToPath(new URL("../uml/run.sh", import.meta.url));
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
 
+/** Tests of the host's own kernel run at the same time, and other work may. */
+const patience = 3;
+
 /** A group of tests for the guest. */
 export interface GuestTests {
   readonly name: string;
   /** URL of the file that calls. */
   readonly file: string;
-  /** How long the guest may take, in seconds. */
+  /** How long the guest may take on an idle machine, in seconds. It is given up after {@link patience} times as long. */
   readonly seconds: number;
   /** Programs that the tests call, besides those of every guest. */
   readonly programs?: readonly string[];
@@ -33,7 +36,15 @@ export interface GuestTests {
 }
 
 /** Defines the tests, on this side of the guest's border. */
-export function describeInGuest({ name, file, seconds, programs = [], tests, prepare }: GuestTests): void {
+export function describeInGuest({
+  name,
+  file,
+  seconds: idleSeconds,
+  programs = [],
+  tests,
+  prepare,
+}: GuestTests): void {
+  const seconds = idleSeconds * patience;
   if (inGuest) {
     describe(name, () => {
       prepare?.();
@@ -69,7 +80,7 @@ export async function runFilesInGuest(
   try {
     const report = join(scratch, "report.json");
     const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const patience = ["--hookTimeout", "--testTimeout"].map((option) => `${option}=${seconds * 1000}`);
+    const limits = ["--hookTimeout", "--testTimeout"].map((option) => `${option}=${seconds * 1000}`);
     const runner = [process.execPath, vitest, "run", "--project", project, "--pool=threads"];
     const { stdout, stderr } = await runCommand(
       [
@@ -84,7 +95,7 @@ export async function runFilesInGuest(
           `${guestPreparation}; exec "$@"`,
           "sh",
         ],
-        ...[...runner, ...patience, ...files, "--reporter=json", `--outputFile=${report}`],
+        ...[...runner, ...limits, ...files, "--reporter=json", `--outputFile=${report}`],
       ],
       { anyStatus: true, timeoutSeconds: seconds + 20 },
     );
