@@ -48,7 +48,9 @@ export function own(host: { readonly ip: string; readonly ip6?: string | undefin
 
 /** What a packet that the node masquerades comes from. */
 export function masqueraded(scene: Scene, to: "here" | "elsewhere"): string {
-  const source: NodeSource = scene.row.source[to];
+  const { source: sources } = scene.row;
+  const elsewhere = scene.v6 ? (sources.elsewhere6 ?? sources.elsewhere) : sources.elsewhere;
+  const source: NodeSource = to === "here" ? sources.here : elsewhere;
   if (source === "node") return own(scene.node, scene);
   const { podCidr, podCidr6 = "" } = scene.node.addresses;
   const range = (scene.v6 ? podCidr6 : podCidr).replace(/\/.*/, "");

@@ -1,22 +1,23 @@
 /**
- * Ipvs mode beside pod networks, on a second kernel, which has a fraction of a processor: every path and affinity.
+ * Ipvs mode beside pod networks, on a second kernel, which has a fraction of a processor: every path and affinity, and on
+ * some a switch of the mode and back, with every path in iptables mode.
  *
  * @module
  */
 import { describeInGuest } from "../ipvs/guest.ts";
 import { matrix } from "./matrix.ts";
-import { rows } from "./rows.ts";
+import { ipipRow, type Row, rows } from "./rows.ts";
 
-const names = ["docker", "host-gw", "vxlan", "calico"];
+const named = (...names: readonly string[]): readonly Row[] =>
+  rows.filter(({ network }) => names.includes(network.name));
 
 describeInGuest({
   name: "ipvs mode beside pod networks",
   file: import.meta.url,
-  seconds: 400,
+  seconds: 600,
   programs: ["ipvsadm", "ipset", "bridge"],
-  ...matrix(
-    ["ipvs"],
-    rows.filter(({ network }) => names.includes(network.name)),
-    { eventful: [] },
-  ),
+  ...matrix(["ipvs"], [...named("docker", "host-gw", "vxlan", "calico"), ipipRow], {
+    eventful: [],
+    switched: [...named("host-gw", "calico"), ipipRow],
+  }),
 });

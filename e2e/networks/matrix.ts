@@ -6,12 +6,13 @@
 import { afterAll, expect } from "vitest";
 import { undisturbed } from "../daemon/load.ts";
 import type { Node } from "../harness/cluster.ts";
+import { Traffic } from "../ipvs/traffic.ts";
 import { checks, own } from "./checks.ts";
 import { dnsKeepsAnswering } from "./dns.ts";
 import { hostPortsBesideNodePorts } from "./host-ports.ts";
 import type { Mode } from "./node-proxy.ts";
 import type { Row, Trap } from "./rows.ts";
-import { placeOf, sharedPlace } from "./services.ts";
+import { placeOf, serviceRange, sharedPlace } from "./services.ts";
 import { Stage } from "./stage.ts";
 
 /** Tests by title, and the hooks that they need. */
@@ -24,6 +25,10 @@ export interface Matrix {
 export interface Depth {
   /** Rows on which things happen: replacements, restarts, a reboot. All unless told. */
   readonly eventful?: readonly Row[];
+  /** Rows on which replacements happen, if no more. None unless told. */
+  readonly replaced?: readonly Row[];
+  /** Rows on which the mode is switched, and everything holds in the other one too. None unless told. */
+  readonly switched?: readonly Row[];
   readonly traps?: readonly Trap[];
 }
 
@@ -31,7 +36,7 @@ export interface Depth {
 export function matrix(
   modes: readonly Mode[],
   rows: readonly Row[],
-  { eventful = rows, traps = [] }: Depth = {},
+  { eventful = rows, replaced = [], switched = [], traps = [] }: Depth = {},
 ): Matrix {
   let stage: Stage | undefined;
   const takeDown = async (): Promise<void> => {
@@ -54,7 +59,14 @@ export function matrix(
     prepare: () => afterAll(takeDown),
     tests: Object.fromEntries([
       ...rows.flatMap((row) =>
-        testsOf(row, modes, eventful.includes(row)).map(([title, work]) => [title, () => on(row, work)]),
+        [
+          ...testsOf(
+            row,
+            modes,
+            eventful.includes(row) ? "all" : replaced.includes(row) ? "replacements" : "none",
+          ),
+          ...(switched.includes(row) ? switchesOf(row, modes) : []),
+        ].map(([title, work]) => [title, () => on(row, work)]),
       ),
       ...traps.map((trap) => [trap.title, () => on(trap.row, (there) => fallInto(there, trap))]),
     ]),
@@ -63,8 +75,12 @@ export function matrix(
 
 type Named = readonly [title: string, work: (stage: Stage) => Promise<void>];
 
-/** The tests of a row. */
-function testsOf(row: Row, modes: readonly Mode[], isEventful: boolean): readonly Named[] {
+/** The tests of a row, with so many of the events. */
+function testsOf(
+  row: Row,
+  modes: readonly Mode[],
+  events: "all" | "replacements" | "none",
+): readonly Named[] {
   const { name } = row.network;
   const each = (title: string, work: (stage: Stage, node: Node) => Promise<void>): readonly Named[] =>
     modes.map((mode, index) => [
@@ -79,14 +95,18 @@ function testsOf(row: Row, modes: readonly Mode[], isEventful: boolean): readonl
     ...each("every path and source", (stage, node) => stage.judge(stage.scenes(node), checks)),
     ...each("connections are spread, and stay with ClientIP affinity", affinity),
   ];
-  if (!isEventful) return quiet;
+  const replacements = [
+    all("an endpoint is replaced, and no request fails", replacement),
+    all("names are resolved while DNS pods are replaced", dnsKeepsAnswering),
+  ];
+  if (events === "none") return quiet;
+  if (events === "replacements") return [...quiet, ...replacements];
   return [
     ...quiet,
     ...(row.hostPorts === true
       ? each("host ports of the plugin portmap beside node ports", hostPortsBesideNodePorts)
       : []),
-    all("an endpoint is replaced, and no request fails", replacement),
-    all("names are resolved while DNS pods are replaced", dnsKeepsAnswering),
+    ...replacements,
     all("the pod network's programs end and begin again", async (stage) => {
       for (const node of stage.cluster.nodes) await node.restartNetwork();
       await everyPath(stage);
@@ -96,6 +116,52 @@ function testsOf(row: Row, modes: readonly Mode[], isEventful: boolean): readonl
       await everyPath(stage);
     }),
   ];
+}
+
+/** The node in ipvs mode goes to iptables mode, where all paths are looked at, and back. */
+function switchesOf({ network }: Row, modes: readonly Mode[]): readonly Named[] {
+  const index = modes.indexOf("ipvs");
+  return [
+    [
+      `${network.name}, ipvs and legacy on node${index + 1}: the mode is switched under load, and nothing fails`,
+      (stage) => modeSwitches(stage, stage.cluster.node(index)),
+    ],
+  ];
+}
+
+async function modeSwitches(stage: Stage, node: Node): Promise<void> {
+  const proxy = stage.proxyOf(node);
+  const { pid } = proxy.daemon;
+  const traffic = await trafficOf(stage, node);
+  await proxy.switchTo("legacy");
+  await traffic.flows();
+  await stage.judge(stage.scenes(node), checks);
+  await proxy.switchTo("ipvs");
+  await traffic.flows();
+  expect(await traffic.stop()).toEqual([]);
+  // It was the same process all the time.
+  expect(proxy.daemon.pid).toBe(pid);
+}
+
+/** New connections without pause and streams that go on, to endpoints here and elsewhere. */
+async function trafficOf(stage: Stage, node: Node): Promise<Traffic> {
+  const scenes = stage.scenes(node);
+  for (const { v6 } of scenes) await stage.cluster.routeClient(serviceRange(v6), node);
+  const paths = scenes.map((scene) => {
+    const { client, beside, here, v6, index, otherIndex } = scene;
+    const at = placeOf("cluster", index, v6);
+    const away = placeOf("cluster", otherIndex, v6);
+    return {
+      fromOutside: { from: client, ip: own(node, scene), port: away.nodePort },
+      fromPod: { from: beside, ip: away.clusterIP, port: 80 },
+      byDatagrams: { from: beside, ip: at.clusterIP, port: 80, protocol: "UDP" as const },
+      toItself: { from: here, ip: at.clusterIP, port: 80 },
+    };
+  });
+  return Traffic.start(
+    paths.flatMap((path) => [path.fromOutside, path.fromPod, path.byDatagrams]),
+    paths.flatMap((path) => [path.fromOutside, path.fromPod, path.toItself]),
+  );
 }
 
 /** Sees a setting break what it must, and nothing else. */

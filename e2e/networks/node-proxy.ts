@@ -4,7 +4,6 @@
  * @module
  */
 import { Daemon, type DaemonOptions } from "../daemon/daemon.ts";
-import { eventually } from "../daemon/eventually.ts";
 import type { Node } from "../harness/cluster.ts";
 
 /** A mode, with the iptables that it uses. */
@@ -41,16 +40,12 @@ export class NodeProxy implements AsyncDisposable {
     return this.#mode;
   }
 
-  /** Changes the mode by the configuration file, and waits until the other mode serves. */
+  /** Changes the mode by the configuration file of the running process, and waits until the other mode serves. */
   async switchTo(mode: Mode): Promise<void> {
     this.#mode = mode;
+    const mark = this.#daemon.log.mark();
     this.#daemon.configure(this.#options().config ?? {});
-    const wanted = mode === "ipvs" ? "ipvs" : "iptables";
-    await eventually(`mode ${mode} on ${this.node.name}`, async () => {
-      const { body } = await this.#daemon.get(10_249, "/proxyMode");
-      return body.trim() === wanted;
-    });
-    await this.#daemon.ready();
+    await this.#daemon.configured(mark);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ import { bgp } from "../harness/networks/bgp.ts";
 import { calico } from "../harness/networks/calico.ts";
 import { docker } from "../harness/networks/docker.ts";
 import { hostGateway } from "../harness/networks/flannel.ts";
+import { ipip } from "../harness/networks/ipip.ts";
 import { udpTunnel } from "../harness/networks/udp-tunnel.ts";
 import { vxlan } from "../harness/networks/vxlan.ts";
 import type { PodNetwork } from "../harness/pod-network.ts";
@@ -28,7 +29,12 @@ export interface Row {
   /** Whether pods of one node reach those of another. */
   readonly acrossNodes: boolean;
   /** What masqueraded packets come from, at a pod of the node and at one of another node. */
-  readonly source: { readonly here: NodeSource; readonly elsewhere: NodeSource };
+  readonly source: {
+    readonly here: NodeSource;
+    readonly elsewhere: NodeSource;
+    /** Where IPv6 goes between nodes in another way. */
+    readonly elsewhere6?: NodeSource;
+  };
   /** Whether a TCP port of each pod is closed by policy. */
   readonly denies?: boolean;
   /** Whether the row is the one on which host ports are looked at. */
@@ -81,6 +87,24 @@ export const rows: readonly Row[] = [
     source: { here: "gateway", elsewhere: "tunnel" },
   },
 ];
+
+/** A row for three nodes: among two a reflector has nothing to pass on. */
+export const reflectorRow: Row = {
+  network: bgp("reflector"),
+  families: both,
+  acrossNodes: true,
+  source: { here: "node", elsewhere: "node" },
+  denies: true,
+};
+
+/** A row for kernels with IPIP. IPv4 is tunnelled between nodes, IPv6 is routed. */
+export const ipipRow: Row = {
+  network: ipip(),
+  families: both,
+  acrossNodes: true,
+  source: { here: "node", elsewhere: "tunnel", elsewhere6: "node" },
+  denies: true,
+};
 
 /** A setting that breaks something, and what. */
 export interface Trap {

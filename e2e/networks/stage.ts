@@ -92,7 +92,7 @@ export class Stage implements AsyncDisposable {
     const other = this.cluster.node(otherIndex);
     return this.#row.families.map((family) => ({
       row: this.#row,
-      mode: this.#proxyOf(node).mode,
+      mode: this.proxyOf(node).mode,
       v6: family === 6,
       client: this.cluster.client,
       node,
@@ -108,7 +108,7 @@ export class Stage implements AsyncDisposable {
   /** Takes a node's power, and waits until it serves again, with new pods in place of those that it had. */
   async reboot(old: Node): Promise<Node> {
     const index = this.cluster.nodes.indexOf(old);
-    await this.#proxyOf(old)[Symbol.asyncDispose]();
+    await this.proxyOf(old)[Symbol.asyncDispose]();
     const node = await this.cluster.reboot(old);
     await prepareNode(node);
     const [proxy] = await Promise.all([this.#startProxy(node, index), this.#addPods(node)]);
@@ -213,7 +213,8 @@ export class Stage implements AsyncDisposable {
     return pod;
   }
 
-  #proxyOf(node: Node): NodeProxy {
+  /** The program on a node. */
+  proxyOf(node: Node): NodeProxy {
     const proxy = this.#proxies[this.cluster.nodes.indexOf(node)];
     if (proxy === undefined) throw new RangeError(`Cannot find the proxy of ${node.name}`);
     return proxy;
