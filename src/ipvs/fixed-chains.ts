@@ -100,7 +100,7 @@ export const ownJumps: readonly FixedJump[] = [
   fixedJumps.filter(({ table }) => table === "mangle"),
 ].flat();
 
-/** Jumps that kube-proxy's ipvs mode has besides: cleanup takes them out. */
+/** Jumps that kube-proxy's ipvs mode has besides: they are taken out. */
 export const formerJumps: readonly FixedJump[] = [
   jumpTo("filter", "INPUT", chains.nodePort, "kubernetes health check rules"),
   jumpTo("filter", "INPUT", chains.firewall, "kube-proxy firewall rules"),

@@ -54,6 +54,24 @@ describe("ruleDifference()", () => {
     );
   });
 
+  test("takes out the jumps that kube-proxy's ipvs mode has besides, as often as they are there", () => {
+    const text = saved(ruleDifference(wanted, observe("")));
+    const [firewall, nodePort] = [
+      '-A INPUT -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL',
+      '-A INPUT -m comment --comment "kubernetes health check rules" -j KUBE-NODE-PORT',
+    ];
+    const before = text.replace("*filter\n", `*filter\n${firewall}\n${nodePort}\n${firewall}\n`);
+    expect(ruleDifference(wanted, observe(before))).toEqual([
+      {
+        table: "filter",
+        text: ["*filter", nodePort, firewall, firewall, "COMMIT", ""].join("\n").replaceAll("-A ", "-D "),
+        written: 3,
+      },
+    ]);
+    const others = ruleDifference(wanted, observe(before), { jumps: fixedJumps, unwantedJumps: [] });
+    expect(others).toEqual([]);
+  });
+
   test("does not take a rule of somebody else's chain for a jump of ours", () => {
     const text = saved(ruleDifference(wanted, observe("")));
     const jump = /^-A INPUT (.*KUBE-IPVS-FILTER)$/m.exec(text)?.[1] ?? "";

@@ -12,6 +12,7 @@ import {
   type FixedChain,
   type FixedJump,
   fixedJumps,
+  formerJumps,
   type RuleTable,
   ruleTables,
 } from "./fixed-chains.ts";
@@ -73,9 +74,10 @@ export class ObservedRules {
     return lines.some((line) => / -j KUBE-(SVC|SVL|EXT|FW)-/.test(line));
   }
 
-  /** Whether a built-in chain has the rule. */
-  hasJump({ table, from, rule }: FixedJump): boolean {
-    return this.builtInLines(table).includes(renderRule(from, rule));
+  /** How often a built-in chain has the rule. */
+  countJump({ table, from, rule }: FixedJump): number {
+    const line = renderRule(from, rule);
+    return this.builtInLines(table).filter((one) => one === line).length;
   }
 
   /** Rules of the table's built-in chains. */
@@ -89,28 +91,38 @@ export interface RuleBlock {
   readonly table: RuleTable;
   /** Restore text, COMMIT included. */
   readonly text: string;
-  /** Chains and jumps in it. */
+  /** Chains and jumps in it, those that are taken out included. */
   readonly written: number;
 }
 
-/**
- * The difference between what the kernel holds and what it should hold: a block for each table that differs.
- *
- * @param wantedJumps those that belong to the wanted chains
- */
+/** The jumps that a difference is about. */
+export interface DifferenceJumps {
+  /** Those that belong to the wanted chains. */
+  readonly jumps: readonly FixedJump[];
+  /** Those that must not be there. */
+  readonly unwantedJumps: readonly FixedJump[];
+}
+
+const allJumps: DifferenceJumps = { jumps: fixedJumps, unwantedJumps: formerJumps };
+
+/** The difference between what the kernel holds and what it should hold: a block for each table that differs. */
 export function ruleDifference(
   wanted: readonly FixedChain[],
   observed: ObservedRules,
-  wantedJumps: readonly FixedJump[] = fixedJumps,
+  { jumps: wantedJumps, unwantedJumps }: DifferenceJumps = allJumps,
 ): readonly RuleBlock[] {
   return ruleTables.flatMap((table) => {
     const chains = wanted.filter((chain) => chain.table === table).map((chain) => linesOf(chain, observed));
     const jumps = wantedJumps
-      .filter((jump) => jump.table === table && !observed.hasJump(jump))
+      .filter((jump) => jump.table === table && observed.countJump(jump) === 0)
       .map(({ from, rule }) => renderEdit({ operation: "insert", chain: from, rule }));
+    const removals = unwantedJumps
+      .filter((jump) => jump.table === table)
+      .flatMap((jump) => Array.from({ length: observed.countJump(jump) }, () => jump))
+      .map(({ from, rule }) => renderEdit({ operation: "delete", chain: from, rule }));
     const differing = chains.filter((lines) => lines.length > 0);
-    const text = tableBlock(table, [...differing.flat(), ...jumps]);
-    const written = differing.length + jumps.length;
+    const text = tableBlock(table, [...differing.flat(), ...jumps, ...removals]);
+    const written = differing.length + jumps.length + removals.length;
     return written === 0 ? [] : [{ table, text, written }];
   });
 }

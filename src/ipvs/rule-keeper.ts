@@ -5,7 +5,7 @@
  */
 import type { NodePlan } from "../proxier/plan.ts";
 import { sameValue } from "../proxier/same-value.ts";
-import { chains, type FixedChain, fixedJumps, isShared, ownJumps } from "./fixed-chains.ts";
+import { chains, type FixedChain, fixedJumps, formerJumps, isShared, ownJumps } from "./fixed-chains.ts";
 import { fixedChains } from "./fixed-rules.ts";
 import { ObservedRules, type RuleBlock, ruleDifference } from "./fixed-rules-text.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
@@ -139,15 +139,12 @@ function earlyBlocks(wanted: readonly FixedChain[], observed: ObservedRules): re
     const isNeeded = table === "filter" && name === chains.firewall;
     return isNeeded && observed.chain(table, name) === undefined ? [{ ...chain, rules: [] }] : [];
   });
-  return ruleDifference(early, observed, ownJumps);
+  return ruleDifference(early, observed, { jumps: ownJumps, unwantedJumps: [] });
 }
 
 /** The rest: with it this mode takes over. */
 function lateBlocks(wanted: readonly FixedChain[], observed: ObservedRules): readonly RuleBlock[] {
   const late = wanted.filter(({ table, name }) => isShared(table, name));
-  return ruleDifference(
-    late,
-    observed,
-    fixedJumps.filter((jump) => !ownJumps.includes(jump)),
-  );
+  const jumps = fixedJumps.filter((jump) => !ownJumps.includes(jump));
+  return ruleDifference(late, observed, { jumps, unwantedJumps: formerJumps });
 }
