@@ -1,6 +1,6 @@
 /**
  * Ipvs mode beside pod networks, on a second kernel, which has a fraction of a processor: every path and affinity, and on
- * some a switch of the mode and back, with every path in iptables mode.
+ * some replacements of endpoints and DNS pods, or a switch of the mode and back, with every path in iptables mode.
  *
  * @module
  */
@@ -15,9 +15,11 @@ describeInGuest({
   name: "ipvs mode beside pod networks",
   file: import.meta.url,
   seconds: 600,
-  programs: ["ipvsadm", "ipset", "bridge"],
+  programs: ["ipvsadm", "ipset", "bridge", "dnsmasq"],
   ...matrix(["ipvs"], [...named("docker", "host-gw", "vxlan", "calico"), ipipRow], {
     eventful: [],
-    switched: [...named("host-gw", "calico"), ipipRow],
+    replaced: named("host-gw"),
+    // IPIP has Calico's links and rules.
+    switched: [...named("host-gw"), ipipRow],
   }),
 });

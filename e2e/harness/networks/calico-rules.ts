@@ -12,6 +12,12 @@ import { podRanges, type RuleFamily, type RuleTables, writeRules } from "./rules
 /** A port that no pod lets anybody connect to: the policy that tests can see at work. */
 export const deniedPort = 8081;
 
+/**
+ * What a pod has sent to its node and IPVS sends on passes INPUT and OUTPUT, not FORWARD. Felix knows it there by bits of the
+ * mark, once it has seen the device kube-ipvs0; here it always looks.
+ */
+const fromPod = "0x100000/0x100000";
+
 const jumps: Readonly<Record<string, readonly string[]>> = {
   raw: ["PREROUTING -j cali-PREROUTING"],
   filter: ["INPUT -j cali-INPUT", "FORWARD -j cali-FORWARD", "OUTPUT -j cali-OUTPUT"],
@@ -107,8 +113,10 @@ function startingRules(node: NetworkNode, family: RuleFamily): RuleTables {
       ...declared("filter"),
       ...inFront("filter"),
       "-A cali-INPUT -i cali+ -g cali-wl-to-host",
+      `-A cali-wl-to-host -j MARK --set-xmark ${fromPod}`,
       "-A cali-wl-to-host -j cali-from-wl-dispatch",
       "-A cali-wl-to-host -j ACCEPT",
+      `-A cali-OUTPUT -o cali+ -m mark --mark ${fromPod} -j cali-to-wl-dispatch`,
       "-A cali-FORWARD -j MARK --set-xmark 0x0/0xe0000",
       "-A cali-FORWARD -i cali+ -j cali-from-wl-dispatch",
       "-A cali-FORWARD -o cali+ -j cali-to-wl-dispatch",
