@@ -90,6 +90,9 @@ describeOnKernel("a configuration that changes", NEEDS, () => {
     await expect(
       requestFrom(node.namespace, { ip: "127.0.0.1", port: 10_249, path: "/metrics" }),
     ).rejects.toThrow();
+    // The same port on more addresses: the kernel does not have both at a time.
+    await change({ metricsBindAddress: "0.0.0.0:10250" });
+    expect((await daemon.get(10_250, "/configz")).body).toContain('"metricsBindAddress":"0.0.0.0:10250"');
   });
 
   test("is refused when it is wrong, with one line, one event and one count, and taken back", async () => {

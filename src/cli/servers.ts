@@ -84,13 +84,23 @@ export class Servers {
    */
   async rebind(before: ProxyConfig, after: ProxyConfig): Promise<Rebound> {
     const moved: { readonly server: Server; readonly listener: Listener | undefined }[] = [];
+    const givenUp: Server[] = [];
     const undo = async (): Promise<void> => {
       await Promise.all(moved.map(({ listener }) => listener?.close()));
+      for (const server of givenUp) {
+        this.#keepTrying(server, { ...before, bindAddressHardFail: false }).catch(() => {});
+      }
     };
     for (const server of this.#servers) {
       const address = server.addressOf(after);
       if (address !== server.addressOf(before)) {
         try {
+          if (hasSamePort(address, server.addressOf(before)) && server.listener !== undefined) {
+            // Of two addresses on one port, one of which is all of them, only one can be listened on at a time.
+            await server.listener.close();
+            server.listener = undefined;
+            givenUp.push(server);
+          }
           moved.push({ server, listener: await this.#open(server, address) });
         } catch (error) {
           await undo();
@@ -171,4 +181,8 @@ export class Servers {
       void listener?.close();
     }
   }
+}
+
+function hasSamePort(a: string, b: string): boolean {
+  return serverAddress(a)?.port === serverAddress(b)?.port;
 }

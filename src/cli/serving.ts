@@ -58,6 +58,7 @@ export class Serving implements Replaceable {
   #families: readonly OpenFamily[] = [];
   /** Plans of the one that this one takes over from, until the first sync. */
   readonly #former = new Map<Family, Plan>();
+  #isClosed = false;
   /** Called when every family has been looked at again. */
   #again: () => void = () => {};
 
@@ -137,11 +138,15 @@ export class Serving implements Replaceable {
   }
 
   async release(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
     this.#unsynced.clear();
     const again = Promise.withResolvers<void>();
     this.#again = again.resolve;
-    for (const proxier of this.#proxiers) {
-      this.#unsynced.add(proxier.family);
+    for (const { family, proxier, hosts } of this.#families) {
+      void this.#parts.byFamily[family].healthPorts.setHosts(hosts);
+      this.#unsynced.add(family);
       proxier.resync();
       proxier.release();
     }
@@ -168,6 +173,7 @@ export class Serving implements Replaceable {
 
   /** Lets running syncs end and starts no other; the kernel keeps what it has. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#parts.feed.detach(this.#proxiers);
     this.#again();
     for (const { watch } of this.#families) {

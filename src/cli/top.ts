@@ -151,6 +151,8 @@ class Viewer {
   #time = "";
   #shown: readonly string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** The terminal is the shell's again: a look that is under way shows nothing. */
+  #isOver = false;
 
   constructor(options: TopOptions, live: LiveTable) {
     this.#options = options;
@@ -174,6 +176,7 @@ class Viewer {
     try {
       return await this.#ended.promise;
     } finally {
+      this.#isOver = true;
       clearTimeout(this.#timer);
       stdin.setRawMode(false).pause();
       stdout.write(leaveScreen);
@@ -184,6 +187,9 @@ class Viewer {
     const startedAt = performance.now();
     look(this.#live).then(
       (sample) => {
+        if (this.#isOver) {
+          return;
+        }
         const load = this.#meter.add(sample);
         if (!this.#view.isFrozen || this.#load === undefined) {
           this.#load = load;

@@ -113,6 +113,13 @@ export class IpvsMonitor {
     }
   }
 
+  /** A job may have waited until another backend had taken over. */
+  async #unlessStopped(work: () => Promise<unknown>): Promise<void> {
+    if (!this.#stopped) {
+      await work();
+    }
+  }
+
   async #do(job: Job): Promise<void> {
     const { backend, exclusively, onError } = this.#options;
     try {
@@ -122,13 +129,13 @@ export class IpvsMonitor {
           this.#requestSync();
           break;
         case "repair":
-          await exclusively(() => backend.repairAddresses());
+          await exclusively(() => this.#unlessStopped(() => backend.repairAddresses()));
           this.synced();
           // Other addresses may take node ports now, which is for the plan to say.
           this.#requestSync();
           break;
         case "drain":
-          await exclusively(() => backend.drain());
+          await exclusively(() => this.#unlessStopped(() => backend.drain()));
           this.synced();
           break;
         case "audit":

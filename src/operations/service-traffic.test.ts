@@ -78,6 +78,16 @@ test("ServiceTraffic keeps to the limit, and gives what became free to others", 
   expect(second.get("kube_sluice_service_ports_left_out")).toBe(0);
 });
 
+test("ServiceTraffic follows a limit that is lowered", async () => {
+  const subject = new Subject();
+  subject.counts = { a: 0, b: 0, c: 0 };
+  await subject.scrape(0);
+  subject.limit = 1;
+  const later = await subject.scrape(20_000);
+  expect([..."abc"].filter((name) => later.has(connections(name)))).toEqual(["a"]);
+  expect(later.get("kube_sluice_service_ports_left_out")).toBe(2);
+});
+
 test("ServiceTraffic has no series and reads nothing where it is not wanted", async () => {
   const subject = new Subject();
   subject.counts = { web: 0 };

@@ -86,6 +86,9 @@ export class ServiceTraffic {
         this.#drop(name);
       }
     }
+    for (const name of [...this.#named].slice(most)) {
+      this.#drop(name);
+    }
     let leftOut = 0;
     for (const service of services) {
       if (this.#named.has(service.name) || this.#named.size < most) {

@@ -40,6 +40,31 @@ describe("Proxier.start()", () => {
   });
 });
 
+describe("Proxier.hold()", () => {
+  test("has what comes wait without counting as queued, as it may be for good", async () => {
+    const stage = new ProxierStage();
+    await stage.start();
+    await stage.proxier.hold();
+    stage.put(slice(["10.244.1.1"]));
+    stage.proxier.resync();
+    await stage.pass();
+    expect(stage.told).toEqual([]);
+    await stage.proxier.stop();
+    stage.proxier.resync();
+    expect(stage.told).toEqual([]);
+  });
+
+  test("ends with a sync of what has come meanwhile", async () => {
+    const stage = new ProxierStage();
+    await stage.start();
+    await stage.proxier.hold();
+    stage.put(slice(["10.244.1.1"]));
+    stage.proxier.release();
+    await stage.pass();
+    expect(stage.told).toEqual(["queued", "start", "synced"]);
+  });
+});
+
 describe("Proxier.touch()", () => {
   test("leads to a sync of what changed", async () => {
     const stage = new ProxierStage();

@@ -74,6 +74,7 @@ export class Proxier {
   readonly #abort = new AbortController();
   readonly #triggerTimes = new Map<ObjectKey, string[]>();
   #started = false;
+  #held = false;
   #stopped: Promise<void> | undefined;
   /** The sync that ran last. */
   #attempt: Pick<SyncFailure, "scope" | "totalMs"> = { scope: "everything", totalMs: 0 };
@@ -158,11 +159,16 @@ export class Proxier {
 
   /** Lets the running sync finish and starts no other before {@link release}; changes are taken in meanwhile. */
   hold(): Promise<void> {
+    this.#held = true;
     return this.#loop.hold();
   }
 
   /** Goes on after {@link hold}. */
   release(): void {
+    this.#held = false;
+    if (this.#stopped === undefined) {
+      this.#options.observer.onQueued(this.family);
+    }
     this.#loop.release();
   }
 
@@ -172,10 +178,15 @@ export class Proxier {
     return this.#stopped;
   }
 
-  /** What comes before the start waits for the API server, not for this proxier: it does not count as queued. */
+  /**
+   * What comes before the start waits for the API server, not for this proxier: it does not count as queued. Neither does
+   * what comes while it is held, which may be for good, nor after its end.
+   */
   #request(scope: SyncScope): void {
-    if (this.#started) {
-      this.#options.observer.onQueued(this.family);
+    if (this.#started && this.#stopped === undefined) {
+      if (!this.#held) {
+        this.#options.observer.onQueued(this.family);
+      }
       this.#loop.request(scope);
     }
   }
