@@ -71,7 +71,7 @@ export class UdpPort implements PortListener {
     }
     this.#touch(port, flow);
     if (flow.waiting === undefined) {
-      send(flow.socket, data);
+      this.#send(port, flow, data);
     } else if (flow.waiting.length < mostWaiting) {
       flow.waiting.push(data);
     }
@@ -98,20 +98,39 @@ export class UdpPort implements PortListener {
         this.#server.send(data, client, this.#options.host, () => {});
       }
     });
-    // Nobody listens at the endpoint, or it cannot be reached: the next packet begins anew.
-    socket.on("error", () => {
-      if (this.#flows.get(client) === flow) {
-        this.#end(client);
+    // Nobody listens at the endpoint.
+    socket.on("error", () => this.#drop(client, flow));
+    // With a callback, a failure is its argument and no event, as of send(); the types do not say so.
+    const connected = (error?: Error): void => {
+      if (error !== undefined) {
+        this.#drop(client, flow);
+        return;
       }
-    });
-    socket.connect(endpoint.port, endpoint.address, () => {
       const { waiting = [] } = flow;
       flow.waiting = undefined;
-      for (const data of this.#flows.get(client) === flow ? waiting : []) {
-        send(socket, data);
+      for (const data of waiting) {
+        this.#send(client, flow, data);
       }
-    });
+    };
+    socket.connect(endpoint.port, endpoint.address, connected);
     return flow;
+  }
+
+  #send(client: number, flow: Flow, data: Buffer): void {
+    if (this.#flows.get(client) === flow) {
+      flow.socket.send(data, (error) => {
+        if (error instanceof Error) {
+          this.#drop(client, flow);
+        }
+      });
+    }
+  }
+
+  /** The endpoint cannot be reached: the client's next packet begins anew. */
+  #drop(client: number, flow: Flow): void {
+    if (this.#flows.get(client) === flow) {
+      this.#end(client);
+    }
   }
 
   #touch(client: number, flow: Flow): void {
@@ -129,9 +148,4 @@ export class UdpPort implements PortListener {
       this.#options.limit.release();
     }
   }
-}
-
-/** What goes wrong comes as an event of the socket. */
-function send(socket: Socket, data: Buffer): void {
-  socket.send(data, () => {});
 }

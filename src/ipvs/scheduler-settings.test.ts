@@ -69,6 +69,7 @@ describe("schedulerSettings()", () => {
     expect(read(undefined, "rr", ["mh", "sh"])).toEqual({ scheduler: "rr" });
     expect(read({ name: "lc" })).toEqual({ scheduler: "mh", schedulerFlags });
     expect(read({ name: "sh", hashPort: true })).toEqual({ scheduler: "sh", schedulerFlags });
+    expect(read({ name: "mh" }, "rr", ["mh"])).toEqual({ scheduler: "sh", schedulerFlags });
     expect(
       markedSettings(
         { affinity: undefined, scheduler: { name: "mh" } },

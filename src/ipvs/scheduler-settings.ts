@@ -59,7 +59,7 @@ export function schedulerSettings(port: SchedulerWishes, cluster: SchedulerConte
  */
 export function markedSettings(port: SchedulerWishes, cluster: SchedulerContext): VirtualServerSettings {
   const asked = port.scheduler?.name ?? cluster.defaultScheduler;
-  if (port.affinity === undefined || Object.hasOwn(hashing, asked)) {
+  if (port.affinity === undefined || (Object.hasOwn(hashing, asked) && !cluster.isLacking(asked))) {
     return plainSettings(
       port.scheduler?.name,
       port.affinity === undefined ? port.scheduler?.hashPort : false,
