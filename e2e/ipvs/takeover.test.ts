@@ -1,5 +1,5 @@
 /**
- * Nodes that kube-proxy served change hands where there is IPVS: its ipvs mode is followed by our iptables mode, and its
+ * Nodes that kube-proxy served change hands where there is IPVS: its ipvs mode is followed by either of ours, and its
  * iptables mode by our ipvs mode. All of it on one node, which `cleanup` empties in between.
  *
  * @module
@@ -55,6 +55,23 @@ const tests = {
       expect(printed).toContain(`removed ${what}\n`);
     }
     await golden.expectState(empty);
+  },
+
+  "ipvs mode is followed by ipvs mode, which makes of it what it makes of an empty node": async () => {
+    const first = await golden.serve("ipvs", false);
+    expect(await first.stop()).toBe(0);
+    const fresh = await golden.state();
+    await golden.cleanUp();
+    await leaveIpvs(golden.node);
+    await undisturbed(
+      golden.stage,
+      async () => {
+        await using daemon = await golden.serve("ipvs", false, "0s");
+        expect(await daemon.stop()).toBe(0);
+      },
+      golden.amount,
+    );
+    await golden.expectState(fresh);
   },
 
   "ipvs mode is followed by iptables mode, which removes it when its connections have ended": async () => {
