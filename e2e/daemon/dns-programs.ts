@@ -15,29 +15,36 @@ const padding: readonly string[] = Array.from({ length: 20 }, (_, index) => Stri
 
 const loadScript = fileURLToPath(new URL("dns-load.ts", import.meta.url));
 
+/** Starts dnsmasq in a pod, by UDP and TCP, for what the options say and nothing else. It ends with the pod. */
+export function startDnsmasq(pod: Pod, options: readonly string[]): ChildProcess {
+  return pod.spawn(
+    [
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--conf-file=/dev/null",
+      "--user=root",
+      "--pid-file=",
+      "--no-resolv",
+      "--no-hosts",
+      "--bind-interfaces",
+      `--listen-address=${pod.ip}`,
+      ...options,
+    ],
+    { stdio: "ignore" },
+  );
+}
+
 /** dnsmasq in a pod, by UDP and TCP, for `example.test` and nothing else. */
 export class DnsServer {
   readonly #child: ChildProcess;
 
   /** Starts one that answers with the name of its pod. */
   constructor(pod: Pod) {
-    this.#child = pod.spawn(
-      [
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--user=root",
-        "--pid-file=",
-        "--no-resolv",
-        "--no-hosts",
-        "--bind-interfaces",
-        `--listen-address=${pod.ip}`,
-        "--local=/example.test/",
-        `--txt-record=${names.UDP},${pod.name}`,
-        `--txt-record=${names.TCP},${[pod.name, ...padding].join(",")}`,
-      ],
-      { stdio: "ignore" },
-    );
+    this.#child = startDnsmasq(pod, [
+      "--local=/example.test/",
+      `--txt-record=${names.UDP},${pod.name}`,
+      `--txt-record=${names.TCP},${[pod.name, ...padding].join(",")}`,
+    ]);
   }
 
   /** Ends it: as kubelet asks for it, or at once. */

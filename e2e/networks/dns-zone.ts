@@ -6,6 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { startDnsmasq } from "../daemon/dns-programs.ts";
 import { eventually } from "../daemon/eventually.ts";
 import type { Pod } from "../harness/cluster.ts";
 import { placeOf } from "./services.ts";
@@ -68,24 +69,12 @@ export const resolvConf: string = [
 export async function serveZone(pod: Pod, zone: Zone): Promise<ChildProcess> {
   const file = join(pod.node.directory, `hosts-${pod.namespace.name}`);
   writeFileSync(file, zone.hosts);
-  const child = pod.spawn(
-    [
-      "dnsmasq",
-      "--keep-in-foreground",
-      "--conf-file=/dev/null",
-      "--user=root",
-      "--pid-file=",
-      "--no-resolv",
-      "--no-hosts",
-      "--bind-interfaces",
-      `--listen-address=${pod.ip}`,
-      "--local=/cluster.local/",
-      "--local-ttl=0",
-      `--addn-hosts=${file}`,
-      ...zone.options,
-    ],
-    { stdio: "ignore" },
-  );
+  const child = startDnsmasq(pod, [
+    "--local=/cluster.local/",
+    "--local-ttl=0",
+    `--addn-hosts=${file}`,
+    ...zone.options,
+  ]);
   await eventually(`DNS in ${pod.name}`, async () => {
     const { stdout } = await pod.exec(["ss", "-Hlnt", `src ${pod.ip}:53`]);
     return stdout !== "";

@@ -49,8 +49,14 @@ export async function collectObjects(
   const stop = new AbortController();
   const once = { ...startup, process: { ...startup.process, once: true } };
   let lastTrouble = "";
-  const { source } = await openSource(once, nodeName, (_, message) => (lastTrouble = message), stop.signal);
-  const handler = new Collector(complete.resolve, (message) => (lastTrouble = message));
+  const onLog: ConstructorParameters<typeof Collector>[1] = (level, message, { error, reason }) => {
+    if (level === "warn" || level === "error") {
+      const cause = error ?? reason ?? "";
+      lastTrouble = `${message}${cause === "" ? "" : `: ${cause}`}`;
+    }
+  };
+  const { source } = await openSource(once, nodeName, onLog, stop.signal);
+  const handler = new Collector(complete.resolve, onLog);
   const cancel = clock.after(timeoutMs, () => {
     const detail = lastTrouble === "" ? "" : `: ${lastTrouble}`;
     complete.reject(new CommandError(1, `the API server has not answered in ${timeoutMs / 1000} s${detail}`));
@@ -72,13 +78,13 @@ class Collector implements SourceHandler {
   latestTriggerMs: number | undefined;
   readonly #feed: ClusterFeed;
 
-  constructor(onComplete: () => void, onLog: (message: string) => void) {
+  constructor(onComplete: () => void, onLog: SourceHandler["log"]) {
     this.#feed = new ClusterFeed(this.state, {
       onComplete,
       onNode: () => {},
       onEvent: () => {},
       onProblems: () => {},
-      onLog: (_, message) => onLog(message),
+      onLog,
     });
   }
 

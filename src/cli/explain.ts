@@ -11,6 +11,7 @@ import { explain, modeOf } from "../inspect/explain.ts";
 import type { Explanation } from "../inspect/explanation.ts";
 import type { ReadNode } from "../inspect/read-node.ts";
 import { say } from "../inspect/say.ts";
+import { systemClock } from "../kube/clock.ts";
 import { errorText, type Logger } from "../operations/logger.ts";
 import type { ClusterState } from "../proxier/cluster-state.ts";
 import { CommandError } from "./exit.ts";
@@ -129,6 +130,9 @@ function modeNotes(
     : [`The configuration asks for ${config.mode} mode, and the kernel holds the rules of ${mode} mode.`];
 }
 
+/** How long the API server has to answer. */
+const objectsMs = 10_000;
+
 async function readObjects(
   startup: RunStartup,
   log: Logger,
@@ -137,15 +141,16 @@ async function readObjects(
   if (manifests !== undefined) {
     return { state: await readManifests(manifests, startup.nodeName, log), note: [] };
   }
-  const { hasApiServer, readApi } = await import("./read-api.ts");
-  if (!hasApiServer(startup)) {
+  const { collectObjects, hasSource } = await import("./collect-objects.ts");
+  if (!hasSource(startup, process.env)) {
     return {
       state: undefined,
       note: ["No objects were read: --kubeconfig or --manifests adds the reasons of endpoints, and drift."],
     };
   }
   try {
-    return { state: await readApi(startup), note: [] };
+    const { state } = await collectObjects(startup, startup.nodeName, systemClock, objectsMs);
+    return { state, note: [] };
   } catch (error) {
     return {
       state: undefined,

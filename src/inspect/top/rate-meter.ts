@@ -11,6 +11,7 @@
  * @module
  */
 
+import { addressAndPort } from "../../ipvs/netlink/virtual-server.ts";
 import {
   type RealServerRow,
   type ServiceTable,
@@ -149,7 +150,7 @@ class Look {
   }
 
   #addServer(service: ServiceGathering, frontend: string, server: RealServerRow): void {
-    const end = hostPort(server.address, server.port);
+    const end = addressAndPort(server.address, server.port);
     const key = `${frontend} ${end}`;
     const endpoint = endpointOf(service, end, server);
     const made = this.#grown(`${key} c`, server.totals?.connections, true);
@@ -257,11 +258,7 @@ function endpointOf(service: ServiceGathering, end: string, { pod }: RealServerR
 export function frontendText(row: VirtualServerRow): string {
   return "firewallMark" in row
     ? `FWM ${row.firewallMark}`
-    : `${row.protocol} ${hostPort(row.address, row.port)}`;
-}
-
-function hostPort(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    : `${row.protocol} ${addressAndPort(row.address, row.port)}`;
 }
 
 function bytesOf({ totals }: Pick<RealServerRow, "totals">): number | undefined {
