@@ -12,6 +12,8 @@ class Bench {
   readonly clock = new FakeClock();
   readonly events: string[] = [];
   readonly options = new Map<string, PortOptions>();
+  /** Called when the last connection of a closed port has ended. */
+  readonly endings: (() => void)[] = [];
   readonly forwarder: LocalhostForwarder;
 
   constructor(family: "IPv4" | "IPv6" = "IPv4") {
@@ -27,7 +29,10 @@ class Bench {
         this.options.set(name, options);
         return {
           changed: () => this.events.push(`changed ${name}`),
-          close: () => this.events.push(`close ${name}`),
+          close: (onEnd) => {
+            this.events.push(`close ${name}`);
+            this.endings.push(onEnd ?? (() => {}));
+          },
           abort: () => this.events.push(`abort ${name}`),
         };
       },
@@ -111,4 +116,15 @@ test("when it ends, everything does", () => {
   bench.forwarder.close();
   expect(bench.events.splice(0)).toEqual(["abort TCP 127.0.0.1:30080"]);
   expect(bench.apply([web])).toEqual([]);
+});
+
+test("when it ends, so do the connections of ports that were given up before", () => {
+  const bench = new Bench();
+  const other = servicePlan("ns/other", nodePort(30_081, ["10.0.0.1:80"]));
+  bench.apply([web, other]);
+  bench.apply([], ["ns/web", "ns/other"]);
+  const [endOfWeb] = bench.endings;
+  endOfWeb?.();
+  bench.forwarder.close();
+  expect(bench.events).toEqual(["abort TCP 127.0.0.1:30081"]);
 });

@@ -45,6 +45,8 @@ export class LocalhostForwarder {
   readonly #host: PortOptions["host"];
   readonly #served = new Map<string, Served>();
   readonly #keys = new Map<ObjectKey, readonly string[]>();
+  /** Given up by their Services; their last connections are still open. */
+  readonly #ending = new Set<PortListener>();
   #isClosed = false;
 
   constructor(options: ForwarderOptions) {
@@ -76,8 +78,12 @@ export class LocalhostForwarder {
       cancelRetry();
       listener?.abort();
     }
+    for (const listener of this.#ending) {
+      listener.abort();
+    }
     this.#served.clear();
     this.#keys.clear();
+    this.#ending.clear();
   }
 
   #giveUp(service: ObjectKey, ports: readonly LocalPort[]): void {
@@ -86,9 +92,16 @@ export class LocalhostForwarder {
       const served = this.#served.get(key);
       if (served !== undefined && !kept.has(key)) {
         served.cancelRetry();
-        served.listener?.close();
         this.#served.delete(key);
+        this.#end(served.listener);
       }
+    }
+  }
+
+  #end(listener: PortListener | undefined): void {
+    if (listener !== undefined) {
+      this.#ending.add(listener);
+      listener.close(() => this.#ending.delete(listener));
     }
   }
 
@@ -139,7 +152,7 @@ export class LocalhostForwarder {
   }
 
   #failed(served: Served, error: Error): void {
-    served.listener?.close();
+    this.#end(served.listener);
     served.listener = undefined;
     if (this.#served.get(portKey(served.port)) !== served) {
       return;

@@ -9,8 +9,9 @@ import type { Balancer } from "./balancer.ts";
 export interface PortListener {
   /** The endpoints have changed. */
   changed(): void;
-  /** Takes no new connections. Those of TCP go on, as they do when the kernel forwards; UDP has none. */
-  close(): void;
+  /** Takes no new connections. Those of TCP go on, as they do when the kernel forwards, and the last one's end is told; UDP
+   * has none. */
+  close(onEnd?: () => void): void;
   /** Breaks those too. */
   abort(): void;
 }

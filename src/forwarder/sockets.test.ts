@@ -130,12 +130,19 @@ describe("a TCP port", () => {
     const client = dial(port);
     client.write("one");
     expect(String((await once(client, "data"))[0])).toBe("one");
-    opened.close();
+    const ended = Promise.withResolvers<string>();
+    let isEnded = false;
+    opened.close(() => {
+      isEnded = true;
+      ended.resolve("ended");
+    });
     client.write("two");
     expect(String((await once(client, "data"))[0])).toBe("two");
     await expect(read(dial(port))).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(isEnded).toBe(false);
     opened.abort();
     await expect(read(client)).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(await ended.promise).toBe("ended");
   });
 
   test("has no more connections than it may, and room again when one ends", async () => {

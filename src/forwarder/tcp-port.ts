@@ -36,8 +36,8 @@ export class TcpPort implements PortListener {
     // Open connections stay with their endpoint.
   }
 
-  close(): void {
-    this.#server.close();
+  close(onEnd: () => void = () => {}): void {
+    this.#server.close(onEnd);
   }
 
   abort(): void {

@@ -49,8 +49,9 @@ export class UdpPort implements PortListener {
     }
   }
 
-  close(): void {
+  close(onEnd: () => void = () => {}): void {
     this.abort();
+    onEnd();
   }
 
   abort(): void {
