@@ -28,13 +28,19 @@ async function stdout(...argv: readonly string[]): Promise<string> {
 const tests = {
   "prepareIpvsHost() sets the kernel's switches and timeouts": async () => {
     const settings = { scheduler: "rr", strictARP: true, timeouts: { tcp: 1000, tcpFin: 0, udp: 60 } };
-    expect(prepareIpvsHost(settings)).toEqual([]);
+    const before = [sysctl("net/ipv4/conf/all/arp_announce"), await stdout("ipvsadm", "-Ln", "--timeout")];
+    const switches = prepareIpvsHost(settings);
+    expect(switches.failures).toEqual([]);
     expect(sysctl("net/ipv4/vs/conntrack")).toBe("1");
     expect(sysctl("net/ipv4/vs/expire_nodest_conn")).toBe("1");
     expect(sysctl("net/ipv4/vs/expire_quiescent_template")).toBe("1");
     expect(sysctl("net/ipv4/conf/all/arp_announce")).toBe("2");
     expect(await stdout("ipvsadm", "-Ln", "--timeout")).toBe("Timeout (tcp tcpfin udp): 1000 120 60\n");
     expect(await stdout("ipvsadm", "-Sn")).toBe("");
+    switches.restore();
+    expect([sysctl("net/ipv4/conf/all/arp_announce"), await stdout("ipvsadm", "-Ln", "--timeout")]).toEqual(
+      before,
+    );
   },
 
   "prepareIpvsHost() names a scheduler that the kernel lacks": async () => {
@@ -87,11 +93,12 @@ const tests = {
   },
 
   "prepareIpvsHost() tells which switch it cannot set": async () => {
+    prepareIpvsHost({ scheduler: "rr", strictARP: false, timeouts: noTimeouts });
     writeFileSync("/proc/sys/net/ipv4/vs/conntrack", "0");
     const script = `
       const { prepareIpvsHost } = await import(${JSON.stringify(new URL("../../src/ipvs/open.ts", import.meta.url).href)});
       const settings = { scheduler: "rr", strictARP: false, timeouts: { tcp: 0, tcpFin: 0, udp: 0 } };
-      process.stdout.write(JSON.stringify(prepareIpvsHost(settings).map(({ path }) => path)));`;
+      process.stdout.write(JSON.stringify(prepareIpvsHost(settings).failures.map(({ path }) => path)));`;
     const mounts = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
     const readOnly = ["unshare", "-m", "sh", "-c", `${mounts} && exec "$@"`, "sh"];
     expect(await stdout(...readOnly, process.execPath, "--input-type=module", "-e", script)).toBe(

@@ -43,6 +43,10 @@ class FakeServing implements Replaceable {
     return this.#do("stop", noServices);
   }
 
+  abandon(): Promise<void> {
+    return this.#do("abandon", noServices);
+  }
+
   async #do(what: string, tolerated: ReadonlySet<string>): Promise<void> {
     await Promise.resolve();
     this.told.push([this.mode, what, ...tolerated].join(" "));
@@ -66,7 +70,7 @@ async function play(
   return { told, outcome: outcome.kind === "changed" ? "changed" : `${outcome.kind} at ${outcome.step}` };
 }
 
-const back = ["new stop", "old release"];
+const back = ["new abandon", "old release"];
 
 describe("changeOver()", () => {
   test("ends the old one when the new one serves, and not before", async () => {
@@ -93,7 +97,7 @@ describe("changeOver()", () => {
   });
 
   test.each([
-    ["prepare", { next: { prepare: boom } }, ["new prepare ns/odd", "new stop"]],
+    ["prepare", { next: { prepare: boom } }, ["new prepare ns/odd", "new abandon"]],
     ["hold", { old: { hold: boom } }, ["new prepare ns/odd", "old hold", ...back]],
     [
       "commit",
@@ -105,7 +109,7 @@ describe("changeOver()", () => {
   });
 
   test.each([
-    ["prepare", "next", ["new prepare ns/odd", "new stop"]],
+    ["prepare", "next", ["new prepare ns/odd", "new abandon"]],
     ["hold", "old", ["new prepare ns/odd", "old hold", ...back]],
   ] as const)("goes back when it is called off during %s", async (step, whose, told) => {
     const controller = new AbortController();

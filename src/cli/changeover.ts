@@ -33,6 +33,8 @@ export interface Replaceable {
   release(): Promise<void>;
   /** Ends it; the kernel keeps what it has. */
   stop(): Promise<void>;
+  /** Ends it, and sets back what holds for the host as a whole: it does not come to serve. */
+  abandon(): Promise<void>;
 }
 
 /** How far a changeover came. */
@@ -47,7 +49,7 @@ export type ChangeoverOutcome<S> =
 /**
  * Has what `open` gives take over from `old`.
  *
- * @param open opens the new one; nothing is written by that
+ * @param open opens the new one; that decides about no packet yet
  * @param signal calls it off, unless the commit has begun
  */
 export async function changeOver<S extends Replaceable>(
@@ -77,7 +79,7 @@ export async function changeOver<S extends Replaceable>(
     step = "commit";
     await next.commit(old);
   } catch (error) {
-    await next?.stop();
+    await next?.abandon();
     if (isHeld) {
       await old.release();
     }

@@ -34,6 +34,7 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
         allowLocalhostNodePorts();
       }
     },
+    abandon: () => {},
     open: async (plan) => {
       const opened = await openIptables(context.config, host, plan, ({ pid, command }) =>
         context.log.warning("Waiting for the xtables lock", { ipFamily: plan.family, heldBy: command, pid }),

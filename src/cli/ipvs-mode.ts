@@ -33,13 +33,15 @@ const flushPeriodMs = 5_000;
 export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
   const { config, log } = context;
   const host = await findIptables(config);
-  for (const { path, wanted, reason } of prepare(config)) {
+  const switches = prepare(config);
+  for (const { path, wanted, reason } of switches.failures) {
     log.error("Cannot set a kernel parameter that IPVS needs", { path, wanted, reason });
   }
   return {
     families: host.families,
     variant: host.variant,
     initialize: () => {},
+    abandon: () => switches.restore(),
     open: async (plan, node) => {
       const opened = await openIpvs(
         {

@@ -214,7 +214,12 @@ export class LiveConfig {
   async #open(config: ProxyConfig, opened?: OpenedMode): Promise<Serving> {
     const { parts } = this.#options;
     const mode = opened ?? (await openMode(config, parts));
-    this.#checkNode(config, mode);
+    try {
+      this.#checkNode(config, mode);
+    } catch (error) {
+      mode.mode.abandon();
+      throw error;
+    }
     return await Serving.open(config, mode, parts);
   }
 

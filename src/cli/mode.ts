@@ -37,6 +37,8 @@ export interface OpenMode {
    * @throws CommandError when it is not possible
    */
   initialize(): void;
+  /** Sets back what opening the mode has changed for the host as a whole: it will not serve. Never fails. */
+  abandon(): void;
   /** Opens the backend of a family. The Node object is the one of the start, if there was one. */
   open(plan: NodePlan, node: NodeObject | undefined): Promise<OpenBackend>;
 }

@@ -104,7 +104,7 @@ export class Serving implements Replaceable {
     parts.feed.attach(serving.#proxiers);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) {
-      await serving.stop();
+      await serving.abandon();
       throw failed.reason;
     }
     return serving;
@@ -169,6 +169,11 @@ export class Serving implements Replaceable {
       stopped();
     }
     this.#opened.forgetProblems();
+  }
+
+  async abandon(): Promise<void> {
+    await this.stop();
+    this.host.abandon();
   }
 
   /** Lets running syncs end and starts no other; the kernel keeps what it has. */

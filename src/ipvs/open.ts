@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { sourceEqualsDestination } from "../iptables/builder/bpf.ts";
 import { bpf, raw } from "../iptables/builder/matches.ts";
@@ -20,6 +19,7 @@ import { IpvsBackend } from "./backend.ts";
 import type { IpvsOptions } from "./backend-options.ts";
 import { FlushGuard } from "./flush-guard.ts";
 import { HostRules } from "./host-rules.ts";
+import { type HostSwitches, setHostSwitches } from "./host-switches.ts";
 import type { IpvsClient } from "./netlink/client.ts";
 import { openIpvs as openClient } from "./netlink/open.ts";
 import type { Timeouts } from "./netlink/timeouts.ts";
@@ -44,33 +44,30 @@ export interface IpvsHostSettings {
   readonly timeouts: Timeouts;
 }
 
-/** A kernel setting that could not be made. */
-export interface FailedSysctl {
-  readonly path: string;
-  readonly wanted: number;
-  readonly reason: string;
-}
-
 /**
  * Looks at the host and sets the switches of the kernel that hold for both families. Call once, before any backend.
  *
- * @returns settings that could not be made; IPVS works without none of them as it should
+ * @returns what was set. Without one of those that could not be, IPVS does not work as it should
  * @throws IpvsUnavailableError when IPVS, the scheduler or the dummy device cannot be had
  */
-export function prepareIpvsHost(settings: IpvsHostSettings): readonly FailedSysctl[] {
+export function prepareIpvsHost(settings: IpvsHostSettings): HostSwitches {
   using client = tryTo("open IPVS", openClient);
   tryTo(`use scheduler ${settings.scheduler}`, () => probeScheduler(client, settings.scheduler));
   {
     using route = openNetlink("route");
     tryTo("make a dummy device", () => ensureDevice(route));
   }
-  const { tcp, tcpFin, udp } = settings.timeouts;
-  if (tcp + tcpFin + udp > 0) {
-    tryTo("set the timeouts of IPVS", () => client.setTimeouts(settings.timeouts));
-  }
-  return ipvsSysctls(parseKernelVersion(release()), settings.strictARP).flatMap(({ name, value }) =>
-    ensureSysctl(`/proc/sys/${name}`, value),
-  );
+  const sysctls = ipvsSysctls(parseKernelVersion(release()), settings.strictARP);
+  const timeouts = {
+    getTimeouts: () => withClient((ipvs) => ipvs.getTimeouts()),
+    setTimeouts: (wanted: Timeouts) => withClient((ipvs) => ipvs.setTimeouts(wanted)),
+  };
+  return tryTo("set the timeouts of IPVS", () => setHostSwitches(timeouts, settings.timeouts, sysctls));
+}
+
+function withClient<T>(job: (client: IpvsClient) => T): T {
+  using client = openClient();
+  return job(client);
 }
 
 /** What a family's backend is made of. */
@@ -128,17 +125,6 @@ function generationOf(connection: NetlinkConnection): number | undefined {
       return undefined;
     }
     throw error;
-  }
-}
-
-function ensureSysctl(path: string, wanted: number): readonly FailedSysctl[] {
-  try {
-    if (Number.parseInt(readFileSync(path, "utf8"), 10) !== wanted) {
-      writeFileSync(path, String(wanted));
-    }
-    return [];
-  } catch (error) {
-    return [{ path, wanted, reason: error instanceof Error ? error.message : String(error) }];
   }
 }
 
