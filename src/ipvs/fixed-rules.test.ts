@@ -56,6 +56,14 @@ describe("fixedChains()", () => {
     },
   );
 
+  test("drops what is for a node port without endpoints here, also while its virtual server drains", () => {
+    const refusals = lines(node("IPv4")).filter((line) => line.includes("KUBE-SLUICE-DRAINING dst,dst"));
+    expect(refusals.filter((line) => line.includes("-A KUBE-SLUICE-REFUSE "))).toEqual([
+      expect.stringMatching(/-p tcp .*KUBE-SLUICE-PORT-DROP-TCP dst .*KUBE-SLUICE-NODE-IP dst .* -j DROP$/),
+      expect.stringMatching(/ -j REJECT /),
+    ]);
+  });
+
   test("puts each chain behind those that it jumps to, and leads to all of them", () => {
     const chains = fixedChains(node("IPv4", byAddress("IPv4")), ruleSettings);
     const seen = new Set<string>();

@@ -155,6 +155,15 @@ class FixedRules {
       this.#refusal("clusterIPReject", refused),
       this.#refusal("externalReject", refused),
       this.#refusal("externalDrop", drop, notOwnMark),
+      // A node port whose virtual server drains may well be one that takes nothing on this node any more.
+      this.#refusal(
+        "draining",
+        drop,
+        protocol("tcp"),
+        inSet(this.#name("nodePortDropTCP"), "dst"),
+        inSet(this.#name("nodeAddress"), "dst"),
+        notOwnMark,
+      ),
       this.#refusal("draining", refused, notOwnMark),
     ];
   }

@@ -22,6 +22,10 @@ function manifest(name: string, port = 80): string {
   return stringify(serviceJson(name, "", port));
 }
 
+function manifests(...names: readonly string[]): string {
+  return names.map((name) => manifest(name)).join("---\n");
+}
+
 /** A source that watches, and its consumer after the first look. */
 async function watching(folder: string, clock: Clock = hurriedClock): Promise<RecordingHandler> {
   const handler = new RecordingHandler();
@@ -83,6 +87,33 @@ test("start() follows files that are added, changed, replaced and deleted", asyn
     "upsert Service default/a",
     "remove Service default/b",
   ]);
+});
+
+test("start() lets nobody in between the changes of one look", async () => {
+  const folder = await emptyFolder();
+  // No time is left over for anything: whoever may be let in is.
+  let now = 0;
+  const handler = await watching(folder, { ...hurriedClock, now: () => (now += 1000) });
+  let turns = 0;
+  let counting = true;
+  const count = (): void => {
+    turns += 1;
+    if (counting) {
+      setImmediate(count);
+    }
+  };
+  const seen: number[] = [];
+  const upsert = handler.upsert.bind(handler);
+  handler.upsert = (object) => {
+    seen.push(turns);
+    upsert(object);
+  };
+  setImmediate(count);
+  await writeFile(path.join(folder, ".all"), manifests("a", "b", "c", "d"));
+  await rename(path.join(folder, ".all"), path.join(folder, "all.yaml"));
+  await handler.until(() => handler.calls.length === 4);
+  counting = false;
+  expect(new Set(seen).size).toBe(1);
 });
 
 test("start() hears of a change from the file system, long before it would look by itself", async () => {

@@ -15,7 +15,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { FolderBell } from "./folder-bell.ts";
 import { ManifestError, parseManifest } from "./manifest-file.ts";
 import { ManifestFolder } from "./manifest-folder.ts";
-import { deliver } from "./object-store.ts";
+import { type Change, deliver } from "./object-store.ts";
 import { Pacer } from "./pacer.ts";
 import { guardHandler, type ObjectSource, objectKinds, type SourceHandler } from "./source.ts";
 import { StringPool } from "./string-pool.ts";
@@ -72,7 +72,7 @@ export class ManifestSource implements ObjectSource {
         cause: error,
       });
     });
-    await this.#deliver(guarded, signal);
+    await this.#deliver(guarded, signal, "in parts");
     for (const kind of objectKinds) {
       guarded.synced(kind);
     }
@@ -87,7 +87,7 @@ export class ManifestSource implements ObjectSource {
       }
       unripe = await this.#lookAgain(guarded, signal);
       if (this.#folder.changed) {
-        await this.#deliver(guarded, signal);
+        await this.#deliver(guarded, signal, "at once");
       }
     }
   }
@@ -180,16 +180,28 @@ export class ManifestSource implements ObjectSource {
     return this.#folder.hasObjects(name) && now - since < emptyMs;
   }
 
-  async #deliver(handler: SourceHandler, signal: AbortSignal): Promise<void> {
+  /**
+   * Tells what one look has found. At the start nobody acts before all is there, so others get their turn in between. Later
+   * on it goes out in one go: a sync in between would act on half a state, such as Services whose slices are still to come.
+   */
+  async #deliver(handler: SourceHandler, signal: AbortSignal, how: "in parts" | "at once"): Promise<void> {
     const pacer = new Pacer(this.#clock);
+    const later: Change[] = [];
     for (const change of this.#folder.commit()) {
-      deliver(handler, change);
+      if (how === "at once") {
+        later.push(change);
+      } else {
+        deliver(handler, change);
+      }
       if (pacer.due()) {
         await pacer.rest();
       }
       if (signal.aborted) {
         return;
       }
+    }
+    for (const change of later) {
+      deliver(handler, change);
     }
     for (const report of this.#folder.takeReports()) {
       if (report.told) {
