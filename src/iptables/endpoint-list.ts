@@ -61,7 +61,7 @@ export class EndpointLists {
    */
   spread(name: string, head: readonly Rule[], endpoints: readonly PoolEndpoint[]): readonly ServiceChain[] {
     const parts: ServiceChain[] = [];
-    const limit = Math.max(listLimit, Math.ceil(endpoints.length / (maxParts / 2)));
+    const limit = limitFor(endpoints.length);
     const rules = this.#choose(name, endpoints, limit, parts);
     const remembered =
       this.#port.affinity === undefined ? [] : this.#remembered(this.#port.affinity, endpoints);
@@ -179,9 +179,33 @@ function remember(set: string, affinity: Affinity): Target {
   return addToSet(set, ["src"], { timeoutSeconds: affinity.timeoutSeconds });
 }
 
+/** The most rules of chance in one chain such that all parts of so many endpoints have a name. */
+function limitFor(endpoints: number): number {
+  let limit = listLimit;
+  while (countParts(endpoints, limit) >= maxParts) {
+    limit += 1;
+  }
+  return limit;
+}
+
+/** How many parts a list is split into when no chain has more rules than `limit`. */
+function countParts(endpoints: number, limit: number): number {
+  if (endpoints <= limit) {
+    return 0;
+  }
+  const groups = groupsOf(endpoints, limit);
+  const small = Math.floor(endpoints / groups);
+  const large = endpoints % groups;
+  return groups + large * countParts(small + 1, limit) + (groups - large) * countParts(small, limit);
+}
+
+function groupsOf(items: number, limit: number): number {
+  return Math.min(limit, Math.ceil(items / limit));
+}
+
 /** At most `limit` groups of nearly equal size, in order, as few as hold everything in lists of `limit`. */
 function splitEvenly<T>(items: readonly T[], limit: number): readonly (readonly T[])[] {
-  const groups = Math.min(limit, Math.ceil(items.length / limit));
+  const groups = groupsOf(items.length, limit);
   return Array.from({ length: groups }, (_, index) =>
     items.slice(
       Math.floor((index * items.length) / groups),
