@@ -159,6 +159,14 @@ describe("ClusterFeed.upsert()", () => {
     expect(six.told).toEqual(["touch ns/web", "touch ns/web 2026-01-01T00:00:00Z"]);
   });
 
+  test("names a slice's Service to both families when it came back with addresses of the other one", () => {
+    feed.upsert(slice(["10.244.1.1"]));
+    attach();
+    feed.upsert(slice(["fd00::1"], { addressType: "IPv6" }));
+    expect(four.told).toEqual(["touch ns/web"]);
+    expect(six.told).toEqual(["touch ns/web"]);
+  });
+
   test("names the Services that a slice left and joined", () => {
     attach();
     feed.upsert(slice(["10.244.1.1"]));

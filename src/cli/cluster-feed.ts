@@ -10,7 +10,13 @@ import type { LogFields, LogLevel, ObjectKind, SourceHandler } from "../kube/sou
 import { objectKey } from "../kube/source.ts";
 import type { Family } from "../proxier/address.ts";
 import type { ClusterState } from "../proxier/cluster-state.ts";
-import type { NodeObject, ObjectKey, Problem, WatchedObject } from "../proxier/objects.ts";
+import type {
+  EndpointSliceObject,
+  NodeObject,
+  ObjectKey,
+  Problem,
+  WatchedObject,
+} from "../proxier/objects.ts";
 import type { Proxier } from "../proxier/proxier.ts";
 
 /** Most EndpointSlices without a Service that are named. */
@@ -91,12 +97,7 @@ export class ClusterFeed implements SourceHandler {
         this.#touch(object.kind, this.#state.upsertService(object), undefined, "");
         break;
       case "EndpointSlice":
-        this.#touch(
-          object.kind,
-          this.#state.upsertSlice(object),
-          familyOfType(object.addressType),
-          object.triggerTime,
-        );
+        this.#upsertSlice(object);
         break;
       case "Node":
         this.#state.setNode(object);
@@ -106,6 +107,14 @@ export class ClusterFeed implements SourceHandler {
         }
         break;
     }
+  }
+
+  /** The type of a slice's addresses never changes, but another slice may have its name after a while without a watch. */
+  #upsertSlice(slice: EndpointSliceObject): void {
+    const before = this.#state.addressTypeOf(objectKey(slice));
+    const touched = this.#state.upsertSlice(slice);
+    const isSame = before === undefined || before === slice.addressType;
+    this.#touch(slice.kind, touched, isSame ? familyOfType(slice.addressType) : undefined, slice.triggerTime);
   }
 
   remove(kind: ObjectKind, key: ObjectKey): void {

@@ -1,6 +1,7 @@
 /**
  * @module
  */
+import { setImmediate } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { NetlinkConnection } from "../netlink/connection.ts";
 import { protocolNumbers } from "../netlink/flow-key.ts";
@@ -49,6 +50,8 @@ class Bench {
   closed = 0;
   /** Called before each request reaches the table; a number refuses it. */
   interfere: () => number | undefined = () => undefined;
+  /** Called when a pass has ended. */
+  onReport: () => Promise<void> = () => Promise.resolve();
   readonly reconciler: FlowReconciler;
 
   constructor(...flows: readonly FakeFlow[]) {
@@ -58,7 +61,10 @@ class Bench {
       open: () => this.#open(),
       // A pass takes as long as it takes to open a connection.
       now: () => this.opened,
-      onReport: (report) => this.reports.push(report),
+      onReport: (report) => {
+        this.reports.push(report);
+        void this.onReport();
+      },
       onFailure: (_, error) => this.failures.push(String(error)),
       batchSize: 3,
     });
@@ -141,6 +147,29 @@ describe("FlowReconciler.reconcile()", () => {
     expect(bench.reports).toMatchObject([{ deleted: 1 }, { deleted: 1 }]);
     expect(bench.clientPorts).toEqual([]);
   });
+
+  test.each([0, 1, 2, 3, 4])(
+    "looks at a change that comes %i turns after the end of a pass",
+    async (turns) => {
+      const bench = new Bench(flowTo(1, 1001), flowTo(2, 1002));
+      const later = [2, 3].map(moveTo);
+      const first = later.shift();
+      bench.onReport = async () => {
+        for (let turn = 0; turn < turns; turn++) {
+          await Promise.resolve();
+        }
+        for (const change of later.splice(0)) {
+          bench.reconciler.reconcile(change);
+        }
+      };
+      if (first !== undefined) {
+        bench.reconciler.reconcile(first);
+      }
+      await setImmediate();
+      await bench.reconciler.idle();
+      expect(bench.clientPorts).toEqual([]);
+    },
+  );
 
   test("tells of a failure and makes up for it at the next sync, whatever that one changed", async () => {
     const bench = new Bench(flowTo(1, 1001), flowTo(2, 1002));

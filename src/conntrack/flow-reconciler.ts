@@ -52,9 +52,7 @@ export class FlowReconciler {
       return;
     }
     this.#wait(stale);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
   /** Resolves when nothing is under way. */
@@ -70,22 +68,25 @@ export class FlowReconciler {
     this.#waiting = newer;
   }
 
+  /** Ends in the same turn in which it finds nothing waiting: what comes later must find nobody at work. */
   async #run(): Promise<void> {
-    while (this.#waiting !== undefined) {
+    let failed = false;
+    while (this.#waiting !== undefined && !failed) {
       const taken = this.#waiting;
       this.#waiting = undefined;
       try {
         await this.#pass(taken);
       } catch (error) {
+        failed = true;
         const newer: StaleFlows | undefined = this.#waiting;
         this.#waiting = taken;
         if (newer !== undefined) {
           this.#wait(newer);
         }
         this.#options.onFailure(this.#options.family, error);
-        return;
       }
     }
+    this.#running = undefined;
   }
 
   async #pass(change: StaleFlows): Promise<void> {

@@ -43,6 +43,13 @@ export class ClusterState {
       : all.filter((slice) => slice.addressType === family);
   }
 
+  /** The address type of a slice; undefined when it is not known. */
+  addressTypeOf(slice: ObjectKey): string | undefined {
+    const owner = this.#sliceOwner.get(slice);
+    const name = slice.slice(slice.indexOf("/") + 1);
+    return this.#slices.get(owner ?? "")?.find((one) => one.name === name)?.addressType;
+  }
+
   /** Slices whose Service is not known, with its key. */
   *strandedSlices(): Generator<{ readonly slice: ObjectKey; readonly service: ObjectKey }> {
     for (const [slice, service] of this.#sliceOwner) {
