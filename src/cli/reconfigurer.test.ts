@@ -61,6 +61,19 @@ describe("Reconfigurer", () => {
     expect(reconfigurer.current).toBe("a");
   });
 
+  test.each([
+    ...["done", "failed"].flatMap((result) => [0, 1, 2, 3, 4].map((turns) => [turns, result] as const)),
+  ] as const)("takes up what is wanted %i turns after an attempt has %s", async (turns, result) => {
+    reconfigurer.request("b");
+    finish(result as Attempt);
+    for (let turn = 0; turn < turns; turn++) {
+      await Promise.resolve();
+    }
+    reconfigurer.request("c");
+    await clock.settle();
+    expect(attempts).toEqual(["a to b", result === "done" ? "b to c" : "a to c"]);
+  });
+
   test("does nothing more when what is in effect is wanted again", async () => {
     reconfigurer.request("b");
     reconfigurer.request("a");
@@ -84,6 +97,8 @@ describe("Reconfigurer", () => {
     await clock.advance(1_000_000);
     expect(attempts).toHaveLength(8);
     expect(clock.timers).toBe(0);
+    reconfigurer.request("c");
+    expect(attempts.at(-1)).toBe("a to c");
   });
 
   test("stops by calling off what runs and waiting for it", async () => {

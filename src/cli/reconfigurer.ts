@@ -33,6 +33,7 @@ export class Reconfigurer<C> {
   #current: C;
   #wanted: C;
   #running: Promise<void> | undefined;
+  #isRunning = false;
   #attempt = new AbortController();
   #cancelRetry: () => void = () => {};
   #failures = 0;
@@ -70,14 +71,17 @@ export class Reconfigurer<C> {
 
   #start(): void {
     this.#cancelRetry();
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      this.#running = this.#run();
+    }
   }
 
+  /** Ends in the same turn in which it finds nothing to do: what is wanted later must find nobody at work. */
   async #run(): Promise<void> {
     const { isSame, attempt } = this.#options;
-    while (!(this.#isStopped || isSame(this.#wanted, this.#current))) {
+    let hasFailed = false;
+    while (!(hasFailed || this.#isStopped || isSame(this.#wanted, this.#current))) {
       const wanted = this.#wanted;
       this.#attempt = new AbortController();
       const result = await attempt(this.#current, wanted, this.#attempt.signal);
@@ -85,10 +89,11 @@ export class Reconfigurer<C> {
         this.#current = wanted;
         this.#failures = 0;
       } else if (result === "failed" && isSame(wanted, this.#wanted)) {
+        hasFailed = true;
         this.#retryLater();
-        return;
       }
     }
+    this.#isRunning = false;
   }
 
   #retryLater(): void {
