@@ -125,8 +125,8 @@ describe("IptablesBackend.sync()", () => {
     node.kernel.refuse = (line) => (line.includes("10.244.7.66:") ? "refused by test" : undefined);
     node.cluster.put(pods(7, 66), pods(8, 2));
     expect((await node.sync()).quarantined).toEqual([{ service: "ns/s7", reason: "refused by test" }]);
-    // The change, everything, the two suspects, each of them, and everything but the one.
-    expect(node.kernel.writes.length - before).toBe(6);
+    // The change, everything, the two suspects, neither, each of them, and everything but the one.
+    expect(node.kernel.writes.length - before).toBe(7);
     expect(node.kernel.save()).toContain("10.244.8.2:8080");
   });
 
@@ -143,6 +143,26 @@ describe("IptablesBackend.sync()", () => {
     expect((await node.sync("everything")).quarantined).toEqual([]);
     expect(node.kernel.save()).toContain("10.244.1.1:8080");
     expect(node.kernel.save()).toContain("10.244.2.1:8080");
+  });
+
+  test.each([
+    ["rules that belong to nobody", "-A KUBE-POSTROUTING "],
+    ["everything", ""],
+  ])("blames no Service when the kernel refuses %s for a while", async (_, beginning) => {
+    const node = new Node();
+    for (let index = 0; index < 60; index++) {
+      node.cluster.put(numbered(index), pods(index, 1));
+    }
+    await node.sync();
+    const before = node.kernel.save();
+    node.kernel.edit("nat", "KUBE-POSTROUTING", () => []);
+    const writes = node.kernel.writes.length;
+    node.kernel.refuse = (line) => (line.startsWith(beginning) ? "refused by test" : undefined);
+    await expect(node.sync("everything")).rejects.toThrow("refused by test");
+    expect(node.kernel.writes.length - writes).toBeLessThan(4);
+    node.kernel.refuse = () => undefined;
+    expect((await node.sync("everything")).quarantined).toEqual([]);
+    expect(node.kernel.save()).toBe(before);
   });
 
   test("looks for the one to blame among all when it is none of those that changed", async () => {

@@ -242,13 +242,53 @@ export class IptablesBackend implements Backend {
     return culprits.length > 0;
   }
 
-  /** Which Services' own chains the kernel refuses, by halves. The chains are not yet, or still, led to: writing them is harmless. */
+  /**
+   * Which Services' own chains the kernel refuses. The chains are not yet, or still, led to: writing them is harmless.
+   *
+   * @throws RestoreError when it refuses what is no Service's as well: then nobody is to blame
+   */
   async #isolate(
     plan: Plan,
     services: readonly ObjectKey[],
     first: readonly WantedChain[],
     known: KnownChains = new KnownChains(),
   ): Promise<readonly ObjectKey[]> {
+    if ((await this.#tryChains(plan, services, first, known)) === undefined) {
+      return [];
+    }
+    const refusal = await this.#tryChains(plan, [], first);
+    if (refusal !== undefined) {
+      throw refusal;
+    }
+    return await this.#halve(plan, services, first);
+  }
+
+  /** The refused ones among Services that are refused together. */
+  async #halve(
+    plan: Plan,
+    services: readonly ObjectKey[],
+    first: readonly WantedChain[],
+  ): Promise<readonly ObjectKey[]> {
+    if (services.length <= 1) {
+      return services;
+    }
+    const middle = services.length >> 1;
+    const culprits: ObjectKey[] = [];
+    for (const half of [services.slice(0, middle), services.slice(middle)]) {
+      if ((await this.#tryChains(plan, half, first)) !== undefined) {
+        culprits.push(...(await this.#halve(plan, half, first)));
+      }
+    }
+    return culprits;
+  }
+
+  /** Writes the chains of Services and nothing else. @returns the refusal, if there is one */
+  async #tryChains(
+    plan: Plan,
+    services: readonly ObjectKey[],
+    first: readonly WantedChain[],
+    known: KnownChains = new KnownChains(),
+  ): Promise<RestoreError | undefined> {
     const nothing = (): SharedRules => ({ changed: [], removed: [] });
     const batch = new RestoreBatch(known, {
       rulesPerCommit: this.#kernel.rulesPerCommit,
@@ -260,20 +300,13 @@ export class IptablesBackend implements Backend {
     const input = { first, serviceChains, shared: nothing, edits, mangleChain: undefined, bulk: true };
     try {
       await this.#send(batch.text(input));
-      return [];
+      return undefined;
     } catch (error) {
-      if (!isRestoreError(error, "rejected")) {
-        throw error;
+      if (isRestoreError(error, "rejected")) {
+        return error;
       }
+      throw error;
     }
-    if (services.length <= 1) {
-      return services;
-    }
-    const middle = services.length >> 1;
-    return [
-      ...(await this.#isolate(plan, services.slice(0, middle), first)),
-      ...(await this.#isolate(plan, services.slice(middle), first)),
-    ];
   }
 
   #allShared(known: KnownChains): SharedRules {
