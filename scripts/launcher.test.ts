@@ -63,6 +63,7 @@ function ran(program: string): Outcome {
     path.join(root, ".cache/compile"),
     "--max-semi-space-size=2",
     "--expose-gc",
+    "--disable-sigusr1",
     path.join(root, program),
     "run",
     "two words",

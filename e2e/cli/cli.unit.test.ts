@@ -4,13 +4,14 @@
  *
  * @module
  */
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { kubeSluice } from "./command.ts";
+import { kubeSluice, unread } from "./command.ts";
 
 const manifests = fileURLToPath(new URL("manifests", import.meta.url));
 const common = ["--manifests", manifests, "--hostname-override", "node1"];
@@ -232,5 +233,20 @@ describe("kube-sluice", () => {
     const file = join(scratch, "written.yaml");
     expect(kubeSluice("--write-config-to", file, "--cluster-cidr=10.0.0.0/8").status).toBe(0);
     expect(readFileSync(file, "utf8")).toContain("clusterCIDR: 10.0.0.0/8");
+  });
+
+  test("lists its flags from verbosity 1 on", () => {
+    const flags = ["--write-config-to", join(scratch, "written.yaml"), "--cluster-cidr=10.0.0.0/8"];
+    expect(kubeSluice(...flags, "-v=1").stderr).toContain(String.raw`"FLAG: --cluster-cidr=\"10.0.0.0/8\""`);
+    expect(kubeSluice(...flags).stderr).toBe("");
+  });
+
+  test("ends though nobody reads what it logs", async () => {
+    // More than what lies between two processes can hold.
+    const flags = ["master", "kubeconfig", "boot-id-file", "machine-id-file", "pod-bridge-interface"];
+    const long = flags.map((flag) => `--${flag}=${"x".repeat(100_000)}`);
+    const child = unread("run", "-v=1", ...long, "--write-config-to", join(scratch, "written.yaml"));
+    const [status] = (await once(child, "exit")) as [number | null];
+    expect(status).toBe(0);
   });
 });

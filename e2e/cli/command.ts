@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { nodeProgram } from "../harness/remote-agent.ts";
 
@@ -25,4 +25,11 @@ export function kubeSluice(...args: readonly string[]): CommandOutcome {
     timeout: 20_000,
   });
   return { status, stdout, stderr };
+}
+
+/** Runs it and reads nothing of what it writes to standard error. */
+export function unread(...args: readonly string[]): ChildProcess {
+  const child = spawn(nodeProgram, [script, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  child.stderr?.pause();
+  return child;
 }

@@ -4,21 +4,30 @@
  * @module
  */
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error.ts";
+import { kubeProxyFlags } from "../config/kube-proxy-flags.ts";
 import { type LoadedStartup, loadConfig, type Startup } from "../config/load-config.ts";
+import { printFlagValues } from "../config/print-flags.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { Logging } from "../operations/logger.ts";
 import { addDemoCommand } from "./demo-command.ts";
 import { CommandError } from "./exit.ts";
 import { type ExplainOptions, splitExplainOptions } from "./explain-options.ts";
 import { helpText } from "./help.ts";
+import { type DaemonSignals, type SignalSource, takeSignals } from "./signals.ts";
 import { version } from "./version.ts";
 
 /** The commands that read kube-proxy's configuration and flags. */
 const configured = ["run", "render", "explain", "cleanup", "doctor"] as const;
 
 type ConfiguredCommand = (typeof configured)[number];
+
+const noSignals: SignalSource = { on: () => {} };
+
+/** How long the log may take to be written at the end, in milliseconds: its reader may have stalled. */
+const flushMs = 2_000;
 
 /** Runs a command line without the program's name. @returns the exit status */
 export async function main(args: readonly string[]): Promise<number> {
@@ -91,6 +100,8 @@ function commanderStatus(error: CommanderError): number {
 }
 
 async function runConfigured(command: ConfiguredCommand, args: readonly string[]): Promise<number> {
+  // First: without a handler the first process of a container hears no signal. Other commands end as any program does.
+  const signals = takeSignals(command === "run" ? process : noSignals, (status) => process.exit(status));
   const { options, rest } = splitOptions(command, args);
   const startup = await loadConfig({
     argv: rest,
@@ -110,7 +121,9 @@ async function runConfigured(command: ConfiguredCommand, args: readonly string[]
     case "cleanup":
       return await withLogging(startup, (logging) => cleanUp(startup, logging));
     case "run":
-      return await withLogging(startup, (logging) => perform(command, startup, options, logging));
+      return await withLogging(startup, (logging) =>
+        perform(command, startup, { options, signals }, logging),
+      );
   }
 }
 
@@ -125,7 +138,7 @@ function splitOptions(
 async function perform(
   command: ConfiguredCommand,
   startup: Extract<Startup, { action: "run" }>,
-  options: ExplainOptions | undefined,
+  { options, signals }: { readonly options: ExplainOptions | undefined; readonly signals: DaemonSignals },
   logging: Logging,
 ): Promise<number> {
   switch (command) {
@@ -137,7 +150,7 @@ async function perform(
     }
     case "run": {
       const { run } = await import("./run.ts");
-      return await run(startup, logging, terminationSignal());
+      return await run(startup, logging, signals);
     }
     case "render": {
       const { render } = await import("./render.ts");
@@ -186,18 +199,12 @@ async function withLogging(
   for (const { kind, message } of startup.warnings) {
     log.warning(message, { kind });
   }
+  for (const line of printFlagValues(kubeProxyFlags, startup.flags.values)) {
+    log.info(line, {}, 1);
+  }
   try {
     return await action(logging);
   } finally {
-    await logging.flush();
+    await Promise.race([logging.flush(), sleep(flushMs, undefined, { ref: false })]);
   }
-}
-
-/** Aborts at the first SIGTERM or SIGINT; a second one ends the process as usual. */
-function terminationSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => controller.abort());
-  }
-  return controller.signal;
 }

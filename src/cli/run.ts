@@ -31,6 +31,7 @@ import { prepareProcess } from "./own-process.ts";
 import { Servers } from "./servers.ts";
 import { closeFamilyParts, familyParts, type ServingParts } from "./serving-parts.ts";
 import { daemonPage, serviceTraffic } from "./shown-traffic.ts";
+import type { DaemonSignals } from "./signals.ts";
 import { Telemetry } from "./telemetry.ts";
 import { waitForNode } from "./wait-for-node.ts";
 
@@ -39,15 +40,16 @@ type RunStartup = Extract<Startup, { action: "run" }>;
 /** How long a running sync may take to end; less than the 30 s that Kubernetes gives a pod. */
 const closeMs = 25_000;
 
-/** Runs until the signal aborts, or with `--once` until every family is synced. @returns the exit status */
-export async function run(startup: RunStartup, logging: Logging, signal: AbortSignal): Promise<number> {
-  const daemon = new Daemon(startup, logging, signal);
+/** Runs until a signal asks for its end, or with `--once` until every family is synced. @returns the exit status */
+export async function run(startup: RunStartup, logging: Logging, signals: DaemonSignals): Promise<number> {
+  const daemon = new Daemon(startup, logging, signals);
   return await daemon.run();
 }
 
 class Daemon {
   readonly #startup: RunStartup;
   readonly #log: Logger;
+  readonly #signals: DaemonSignals;
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
   readonly #telemetry: Telemetry;
@@ -60,10 +62,11 @@ class Daemon {
   readonly #servers: Servers;
   readonly #live: LiveConfig;
 
-  constructor(startup: RunStartup, logging: Logging, signal: AbortSignal) {
+  constructor(startup: RunStartup, logging: Logging, signals: DaemonSignals) {
     this.#startup = startup;
+    this.#signals = signals;
     this.#log = logging.component("proxy");
-    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.#signal = AbortSignal.any([signals.ending, this.#stop.signal]);
     const { mode } = startup.config;
     this.#telemetry = new Telemetry(this.#log, mode, modeSettings(startup.config, mode).syncPeriodMs, {
       onComplete: () => this.#complete.resolve(),
@@ -135,8 +138,7 @@ class Daemon {
       return await this.#done.promise;
     } finally {
       this.#stop.abort();
-      await started.catch(() => {});
-      await this.#closeInTime();
+      await this.#closeInTime(started);
     }
   }
 
@@ -162,6 +164,7 @@ class Daemon {
     using bell = new FolderBell(dirname(configFile), systemClock, (reason) =>
       this.#log.info("Cannot watch the folder of the configuration: looking every few seconds", { reason }),
     );
+    this.#signals.onHangUp(() => bell.ring());
     await followConfig({
       current: config,
       read: () => readConfigFile(configFile),
@@ -235,18 +238,21 @@ class Daemon {
   }
 
   /** A kernel that does not answer must not keep the process from ending: what it was told stays with it. */
-  async #closeInTime(): Promise<void> {
+  async #closeInTime(started: Promise<void>): Promise<void> {
     let cancel = (): void => {};
     const late = new Promise<"late">((resolve) => {
       cancel = systemClock.after(closeMs, () => resolve("late"));
     });
-    if ((await Promise.race([this.#close(), late])) === "late") {
+    if ((await Promise.race([this.#close(started), late])) === "late") {
       this.#log.error("The running sync does not end: leaving it", { afterMs: closeMs });
     }
     cancel();
+    // Last, so that a balancer does not lose the node while a sync ends.
+    await this.#servers.close();
   }
 
-  async #close(): Promise<void> {
+  async #close(started: Promise<void>): Promise<void> {
+    await started.catch(() => {});
     await this.#live.close();
     await closeFamilyParts(this.#parts.byFamily);
   }

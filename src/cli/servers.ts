@@ -26,6 +26,7 @@ export interface ServersOptions {
   readonly page: (query: URLSearchParams) => Promise<HttpReply>;
   /** Metrics of single Services. */
   readonly traffic: ServiceTraffic;
+  /** Ends the attempts to listen. */
   readonly signal: AbortSignal;
   /** A server must be there and cannot. */
   readonly onFatal: (error: CommandError) => void;
@@ -74,7 +75,6 @@ export class Servers {
         );
       });
     }
-    this.#options.signal.addEventListener("abort", () => this.#close(), { once: true });
   }
 
   /**
@@ -117,6 +117,11 @@ export class Servers {
       }
     };
     return { keep, undo };
+  }
+
+  /** Gives the addresses up. Until then they answer, also when {@link ServersOptions.signal} has aborted. */
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map(({ listener }) => listener?.close()));
   }
 
   #server(name: Server["name"], handler: HttpHandler, addressOf: Server["addressOf"]): Server {
@@ -174,12 +179,6 @@ export class Servers {
     return at === undefined
       ? undefined
       : await openListener(handler, { host: at.address, port: at.port }, { onError });
-  }
-
-  #close(): void {
-    for (const { listener } of this.#servers) {
-      void listener?.close();
-    }
   }
 }
 

@@ -50,6 +50,12 @@ export class FolderBell implements Disposable {
     }
   }
 
+  /** Ends the wait as a report does. */
+  ring(): void {
+    this.#rung = true;
+    this.#ring();
+  }
+
   [Symbol.dispose](): void {
     this.#watcher?.close();
   }
@@ -60,10 +66,7 @@ export class FolderBell implements Disposable {
       return;
     }
     try {
-      const watcher = watch(this.#path, () => {
-        this.#rung = true;
-        this.#ring();
-      });
+      const watcher = watch(this.#path, () => this.ring());
       watcher.on("error", (error) => this.#lose(error));
       this.#watcher = watcher;
     } catch (error) {
