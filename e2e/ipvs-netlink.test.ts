@@ -36,6 +36,7 @@ import {
 } from "../src/ipvs/netlink/testing-contract-case.ts";
 import { sampleTable } from "../src/ipvs/netlink/testing-samples.ts";
 import { type AddressKey, schedulerNames } from "../src/ipvs/netlink/virtual-server.ts";
+import { openServerTable } from "../src/ipvs/table-file.ts";
 import { openNetlink } from "../src/netlink/socket.ts";
 import { runCommand } from "./harness/command.ts";
 import { describeOnKernel } from "./harness/requirements.ts";
@@ -58,6 +59,10 @@ const kernel: KernelUnderTest = {
     return schedulerNames.filter((name) => !modules.includes(`/ip_vs_${name}.ko`));
   },
   open: () => openNetlink("generic"),
+  table: () => {
+    using table = openServerTable();
+    return [...table.pieces()].join("");
+  },
   connect,
 };
 

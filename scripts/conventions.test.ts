@@ -51,6 +51,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/ipvs/netlink/example.ts": ["node:timers/promises"],
   "src/ipvs/host-switches.ts": ["node:fs"],
   "src/ipvs/open.ts": ["node:os"],
+  "src/ipvs/table-file.ts": ["node:fs"],
   "src/kube/folder-bell.ts": ["node:fs"],
   "src/kube/kubeconfig.ts": ["@kubernetes/client-node", "node:fs/promises"],
   "src/kube/manifest-source.ts": ["node:fs/promises"],

@@ -13,6 +13,7 @@ import { RuleKeeper } from "../../src/ipvs/rule-keeper.ts";
 import type { RuleKernel } from "../../src/ipvs/rule-kernel.ts";
 import type { RuleSettings } from "../../src/ipvs/rule-settings.ts";
 import { ipvsSysctls } from "../../src/ipvs/sysctls.ts";
+import { openServerTable } from "../../src/ipvs/table-file.ts";
 import { openNetlink } from "../../src/netlink/socket.ts";
 import type { Family } from "../../src/proxier/address.ts";
 import type { NodePlan } from "../../src/proxier/plan.ts";
@@ -59,6 +60,7 @@ export function openDoors(host: NamespaceHost, family: Family, rules: RuleSettin
     ipvs: openIpvs(),
     sets: openNetlink("netfilter"),
     route: openNetlink("route"),
+    table: openServerTable(),
   }));
   host.node.setSysctls(
     Object.fromEntries(ipvsSysctls([6, 1], false).map(({ name, value }) => [name, value])),

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { familyOfText, ipBytes, ipText } from "../netlink/ip-address.ts";
+import { familyOfText } from "../netlink/ip-address.ts";
+import { procAddress } from "../netlink/proc-address.ts";
 import type { ConnectionRow } from "./service-table.ts";
 
 /** The connection of a line; undefined for the titles and for what is no such line. */
@@ -40,22 +41,9 @@ export function parseIpvsConnection(line: string): ConnectionRow | undefined {
   };
 }
 
-/** IPv4 addresses are eight hexadecimal digits, IPv6 ones are written in full; ports are hexadecimal. */
+/** Ports are hexadecimal. */
 function endOf(address: string | undefined, port: string | undefined): ConnectionRow["source"] | undefined {
   if (address === undefined || port === undefined || !/^[0-9A-Fa-f]{1,4}$/.test(port)) return undefined;
-  const text = addressOf(address);
+  const text = procAddress(address);
   return text === undefined ? undefined : { address: text, port: Number.parseInt(port, 16) };
-}
-
-function addressOf(text: string): string | undefined {
-  if (/^[0-9A-Fa-f]{8}$/.test(text)) {
-    const value = Number.parseInt(text, 16);
-    return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
-  }
-  if (!/^[0-9A-Fa-f:.]+$/.test(text) || !text.includes(":")) return undefined;
-  try {
-    return ipText(ipBytes(text));
-  } catch {
-    return undefined;
-  }
 }

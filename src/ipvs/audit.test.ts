@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { ServiceObject } from "../proxier/objects.ts";
 import { port, service, slice } from "../proxier/testing.ts";
+import { roundsForAll } from "./audit.ts";
 import { IpvsClient } from "./netlink/client.ts";
 import { type FakeHost, FakeNode } from "./testing.ts";
 
@@ -130,6 +131,54 @@ describe("IpvsBackend.audit()", () => {
     using client = new IpvsClient(node.host.ipvs.open());
     client.addVirtualServer({ protocol: "TCP", address: "192.168.0.2", port: 443, scheduler: "wlc" });
     client.addVirtualServer({ firewallMark: 7, family: "IPv4", scheduler: "wlc" });
+    expect(await node.backend.audit()).toBe(false);
+  });
+
+  test("asks nobody for real servers that the table's text shows as known, but for a few in turn", async () => {
+    for (let index = 2; index < 300; index++) {
+      node.cluster.put(numbered(index), endpointsOf(index, 1, 2));
+    }
+    await node.sync();
+    const asked: number[] = [];
+    for (let round = 0; round < roundsForAll; round++) {
+      const before = node.host.realServerReads;
+      expect(await node.backend.audit()).toBe(false);
+      asked.push(node.host.realServerReads - before);
+    }
+    const servers = (await node.host.servers()).match(/^\S/gm)?.length;
+    expect(asked.reduce((sum, one) => sum + one)).toBe(servers);
+    expect(Math.max(...asked)).toBeLessThan(60);
+  });
+
+  test("finds thresholds, of which the text says nothing, within so many audits", async () => {
+    using client = new IpvsClient(node.host.ipvs.open());
+    const real = { address: "10.244.1.1", port: 8080, forwarding: "masquerade", weight: 1 } as const;
+    client.editRealServer(web, { ...real, upperThreshold: 5 });
+    let audits = 1;
+    while (!(await node.backend.audit())) {
+      audits += 1;
+      expect(audits).toBeLessThanOrEqual(roundsForAll);
+    }
+    expect(await node.sync()).toMatchObject({ repaired: 1 });
+    expect((await client.listRealServers(web)).map((one) => one.upperThreshold)).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test.each([
+    ["is not there", () => ""],
+    ["ends early", (text: string) => text.slice(0, text.length / 2)],
+    ["makes no sense", (text: string) => text.replaceAll("TCP", "ABC")],
+    ["is that of an hour ago", (_: string, old: string) => old],
+  ])("does its work where the text %s", async (_, change) => {
+    const old = node.host.ipvs.table();
+    using client = new IpvsClient(node.host.ipvs.open());
+    node.host.tableText = () => change(node.host.ipvs.table(), old);
+    expect(await node.backend.audit()).toBe(false);
+    client.deleteVirtualServer(web);
+    expect(await node.backend.audit()).toBe(true);
+    expect(await node.sync()).toMatchObject({ repaired: 3 });
     expect(await node.backend.audit()).toBe(false);
   });
 

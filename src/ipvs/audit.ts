@@ -7,17 +7,22 @@
  *
  * Dumps of IPVS and of sets are no snapshots: a change somewhere may hide something else. So what differs is read twice.
  *
+ * The kernel has to be asked for the real servers of each virtual server by itself, and that is most of the cost. So the
+ * kernel's table is read as text first, which is cheap: where that shows the real servers that are known, nobody asks.
+ * The text lacks their thresholds. For those some virtual servers are asked about in each audit, and all in their turn.
+ *
  * @module
  */
 import type { NetlinkConnection } from "../netlink/connection.ts";
-import { entryText } from "../netlink/ipset-entry.ts";
+import { entryText, type SetEntry } from "../netlink/ipset-entry.ts";
 import { readSet } from "../netlink/ipset-list.ts";
 import { findLink } from "../netlink/link.ts";
 import type { Address, Cidr, Family } from "../proxier/address.ts";
 import type { Drift, DriftedEntry } from "./drift.ts";
 import { type KnownServer, KnownState, sameEntry } from "./known-state.ts";
+import { hash } from "./marks.ts";
 import type { IpvsClient } from "./netlink/client.ts";
-import { sameVirtualServer, virtualServerName } from "./netlink/virtual-server.ts";
+import { sameVirtualServer, type VirtualServer, virtualServerName } from "./netlink/virtual-server.ts";
 import {
   areSetsAsDefined,
   deviceName,
@@ -27,6 +32,9 @@ import {
   readServer,
 } from "./read-kernel.ts";
 import { type SetRole, setName, setRoles } from "./sets.ts";
+import type { ServerTable } from "./table-file.ts";
+import { TableScreen } from "./table-screen.ts";
+import { eachInTurns, Turns, turnOfEventLoop } from "./turns.ts";
 import { addressKey, entryKey, serverKey } from "./wanted-state.ts";
 
 /** What an audit needs. */
@@ -35,7 +43,10 @@ export interface AuditParts {
   readonly ipvs: IpvsClient;
   readonly sets: NetlinkConnection;
   readonly route: NetlinkConnection;
+  readonly table: ServerTable;
   readonly known: KnownState;
+  /** Number of the audit: tells which virtual servers are asked about whatever the text says. */
+  readonly round: number;
   /** Keys of what was written since the audit began. */
   readonly written: ReadonlySet<string>;
   /** Whether an address is known to be on another interface than kube-ipvs0. */
@@ -49,8 +60,14 @@ export interface AuditParts {
   readonly rulesDiffer: () => Promise<boolean>;
 }
 
-/** Virtual servers that are read between two turns of the event loop: half a millisecond of work. */
+/** How much is done between two turns of the event loop: half a millisecond of work each. */
 const serversPerTurn = 8;
+const skippedPerTurn = 400;
+const piecesPerTurn = 4;
+const itemsPerTurn = 500;
+
+/** After so many audits every virtual server has been asked about. */
+export const roundsForAll = 16;
 
 /**
  * Reads and compares.
@@ -99,18 +116,21 @@ class Audit {
     const { sets, family, known, written } = this.#parts;
     const there = this.#found.entries(role);
     there.clear();
-    for (const entry of (await readSet(sets, setName(role, family)))?.entries ?? []) {
-      there.set(entryText(entry), entry);
-    }
+    const entries = (await readSet(sets, setName(role, family)))?.entries ?? [];
+    await eachInTurns(entries, itemsPerTurn, (entry) => there.set(entryText(entry), entry));
     const wanted = known.entries(role);
     const differing = new Map<string, DriftedEntry>();
-    for (const [text, entry] of [...wanted, ...there]) {
+    const compare = (text: string, entry: SetEntry): void => {
       const found = there.get(text);
-      const key = entryKey({ role, entry });
-      if (!(sameEntry(wanted.get(text), found) || written.has(key))) {
-        differing.set(key, { role, entry, found });
+      if (!sameEntry(wanted.get(text), found)) {
+        const key = entryKey({ role, entry });
+        if (!written.has(key)) {
+          differing.set(key, { role, entry, found });
+        }
       }
-    }
+    };
+    await eachInTurns(wanted, itemsPerTurn, ([text, entry]) => compare(text, entry));
+    await eachInTurns(there, itemsPerTurn, ([text, entry]) => compare(text, entry));
     return differing;
   }
 
@@ -122,34 +142,50 @@ class Audit {
       return true;
     }
     const there = await readAddresses(route, family, link.index);
-    for (const address of there.bound) {
-      this.#found.addresses.add(address);
-    }
-    const isUnexplained = (address: Address): boolean => !written.has(addressKey(address));
-    return (
-      differ(known.addresses, this.#found.addresses).some(isUnexplained) ||
-      differ(elsewhere, new Set(there.elsewhere)).length > 0
-    );
+    const found = this.#found.addresses;
+    await eachInTurns(there.bound, itemsPerTurn, (address) => found.add(address));
+    let differs = false;
+    const compare = (address: Address, other: ReadonlySet<Address>): void => {
+      differs ||= !(other.has(address) || written.has(addressKey(address)));
+    };
+    await eachInTurns(known.addresses, itemsPerTurn, (address) => compare(address, found));
+    await eachInTurns(found, itemsPerTurn, (address) => compare(address, known.addresses));
+    return differs || differ(elsewhere, new Set(there.elsewhere)).length > 0;
+  }
+
+  /** Names of virtual servers whose real servers the kernel's text shows as known. */
+  async #screened(): Promise<ReadonlySet<string>> {
+    const { table, family, known } = this.#parts;
+    const screen = new TableScreen(family, (name) => known.servers.get(name)?.real);
+    await eachInTurns(table.pieces(), piecesPerTurn, (piece) => screen.push(piece));
+    screen.end();
+    return screen.asKnown;
   }
 
   async servers(): Promise<ReadonlyMap<string, KnownServer | undefined>> {
     const { ipvs, family, known, written, wants, nodePortAddresses, excludeCIDRs } = this.#parts;
+    const screened = await this.#screened();
     const ownership = new Ownership(this.#found, nodePortAddresses, excludeCIDRs);
     const missing = new Set(known.servers.keys());
     const drifted = new Map<string, KnownServer | undefined>();
-    let turn = 0;
+    const turns = new Turns();
     for (const server of await listServers(ipvs, family)) {
       const name = virtualServerName(server);
       missing.delete(name);
       const key = serverKey(name);
-      if (!written.has(key) && (known.servers.has(name) || ownership.isOurs(server) || wants(key))) {
+      const there = known.servers.get(name);
+      if (written.has(key) || (screened.has(name) && this.#isAsKnown(name, server, there))) {
+        await turns.spend(1 / skippedPerTurn);
+        continue;
+      }
+      if (there !== undefined || ownership.isOurs(server) || wants(key)) {
         // What is read while it changes is read as it is, once: the journal has it.
         const found = await readServer(ipvs, server, this.#found);
         if (!(sameServer(known.servers.get(name), found) || written.has(key))) {
           drifted.set(name, found);
         }
       }
-      turn = await this.#pause(turn);
+      await turns.spend(1 / serversPerTurn);
     }
     for (const name of missing) {
       const there = known.servers.get(name);
@@ -157,17 +193,15 @@ class Audit {
       if (there !== undefined && found === undefined && !written.has(serverKey(name))) {
         drifted.set(name, undefined);
       }
-      turn = await this.#pause(turn);
+      await turns.spend(1 / serversPerTurn);
     }
     return drifted;
   }
 
-  async #pause(turn: number): Promise<number> {
-    if (turn < serversPerTurn) {
-      return turn + 1;
-    }
-    await turnOfEventLoop();
-    return 0;
+  /** Whether a virtual server need not be asked about, as its real servers are those that are known. */
+  #isAsKnown(name: string, server: VirtualServer, known: KnownServer | undefined): boolean {
+    const isDue = hash(name) % roundsForAll === this.#parts.round % roundsForAll;
+    return !isDue && known !== undefined && sameVirtualServer(known.server, server);
   }
 }
 
@@ -183,8 +217,4 @@ function sameServer(a: KnownServer | undefined, b: KnownServer): boolean {
 /** What one of two sets has and the other has not. */
 function differ<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): readonly T[] {
   return [...[...a].filter((one) => !b.has(one)), ...[...b].filter((one) => !a.has(one))];
-}
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

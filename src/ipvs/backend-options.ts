@@ -10,6 +10,7 @@ import type { ObjectKey, Problem } from "../proxier/objects.ts";
 import type { ReservedAddresses } from "./local-addresses.ts";
 import type { IpvsClient } from "./netlink/client.ts";
 import type { RuleKeeper } from "./rule-keeper.ts";
+import type { ServerTable } from "./table-file.ts";
 
 /** The ways to the kernel. The backend owns them and closes them with itself. */
 export interface IpvsDoors {
@@ -18,6 +19,8 @@ export interface IpvsDoors {
   readonly sets: NetlinkConnection;
   /** Protocol "route". */
   readonly route: NetlinkConnection;
+  /** The table of IPVS as text. */
+  readonly table: ServerTable;
   readonly rules: RuleKeeper;
 }
 

@@ -201,6 +201,7 @@ export class IpvsBackend implements Backend {
     this.#doors.ipvs[Symbol.dispose]();
     this.#doors.sets[Symbol.dispose]();
     this.#doors.route[Symbol.dispose]();
+    this.#doors.table[Symbol.dispose]();
     await this.#doors.rules.close();
   }
 

@@ -18,6 +18,7 @@ export interface AdoptedDrift {
 
 /** The keeper of one backend. */
 export class DriftKeeper {
+  #rounds = 0;
   #found:
     | { readonly known: KnownState; readonly drift: Drift; readonly written: ReadonlySet<string> }
     | undefined;
@@ -34,15 +35,17 @@ export class DriftKeeper {
    * @returns whether anything is not as known
    * @throws KernelError, ToolError when the kernel cannot be read
    */
-  async look(parts: Omit<AuditParts, "written">, isCurrent: () => boolean): Promise<boolean> {
+  async look(parts: Omit<AuditParts, "written" | "round">, isCurrent: () => boolean): Promise<boolean> {
     const { known } = parts;
     if (this.#found !== undefined) {
       return true;
     }
     const written = known.openJournal();
+    const round = this.#rounds;
+    this.#rounds += 1;
     let differs = false;
     try {
-      const drift = await findDrift({ ...parts, written });
+      const drift = await findDrift({ ...parts, written, round });
       differs = isDrift(drift) && isCurrent();
       if (differs) {
         this.#found = { known, drift, written };

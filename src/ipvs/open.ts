@@ -29,6 +29,7 @@ import { RuleKeeper } from "./rule-keeper.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
 import type { RuleSettings } from "./rule-settings.ts";
 import { ipvsSysctls, parseKernelVersion } from "./sysctls.ts";
+import { openServerTable } from "./table-file.ts";
 
 /** This host cannot do it, or the process may not. The message says what is missing. */
 export class IpvsUnavailableError extends Error {
@@ -95,6 +96,7 @@ export async function openIpvs(options: OpenIpvsOptions, node: NodePlan): Promis
     ipvs: tryTo("open IPVS", openClient),
     sets: openNetlink("netfilter"),
     route: openNetlink("route"),
+    table: openServerTable(),
     rules: new RuleKeeper(kernel, settings),
   };
   return {

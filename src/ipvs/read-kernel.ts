@@ -34,6 +34,7 @@ import {
   virtualServerName,
 } from "./netlink/virtual-server.ts";
 import { type SetRole, setDefinition, setName, setRoles, setType } from "./sets.ts";
+import { turnOfEventLoop } from "./turns.ts";
 
 /** The device that carries the Services' addresses. It is never up. */
 export const deviceName = "kube-ipvs0";
@@ -247,10 +248,6 @@ export async function readConnections(
 ): Promise<ReadonlyMap<string, number>> {
   const real = await ipvs.listRealServers(server);
   return new Map(real.map((one) => [realServerName(one), one.activeConnections + one.inactiveConnections]));
-}
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function weightOf(real: ObservedRealServer): number {

@@ -6,6 +6,7 @@
 import type { NetlinkConnection, NetlinkOutcome } from "../netlink/connection.ts";
 import type { KernelError } from "../netlink/kernel-error.ts";
 import type { Door, Operation } from "./operations.ts";
+import { turnOfEventLoop } from "./turns.ts";
 
 /** The ways to the kernel. */
 export type Doors = Readonly<Record<Door, Pick<NetlinkConnection, "transact">>>;
@@ -86,8 +87,4 @@ function take(
     counts[operation.removes ? "removed" : "written"] += 1;
     counts.repaired += operation.repairs ? 1 : 0;
   }
-}
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

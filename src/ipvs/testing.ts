@@ -24,6 +24,7 @@ import { IpvsClient } from "./netlink/client.ts";
 import { realServerName } from "./netlink/real-server.ts";
 import { FakeIpvs } from "./netlink/testing.ts";
 import { virtualServerName } from "./netlink/virtual-server.ts";
+import { commands } from "./netlink/wire.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
 import type { RuleKernel } from "./rule-kernel.ts";
 import type { RuleSettings } from "./rule-settings.ts";
@@ -48,6 +49,12 @@ export class FakeHost {
   readonly tables: Readonly<Record<Family, FakeTables>> = { IPv4: new FakeTables(), IPv6: new FakeTables() };
   /** Requests that change something, since the start. Reads are not counted. */
   changes = 0;
+  /** Requests for the real servers of a virtual server, since the start. */
+  realServerReads = 0;
+  /** Characters of IPVS's table as text that are read at once: a few of its entries. */
+  pieceLength = 500;
+  /** IPVS's table as text. */
+  tableText: () => string = () => this.ipvs.table();
 
   /** @param schedulers those that the kernel has */
   constructor(schedulers?: readonly string[]) {
@@ -87,6 +94,7 @@ export class FakeHost {
     const open = (kernel: FakeKernel): NetlinkConnection => {
       const counted: FakeKernel = (request) => {
         this.changes += request.dump ? 0 : 1;
+        this.realServerReads += kernel === this.ipvs.kernel && isRealServerRead(request) ? 1 : 0;
         return kernel(request);
       };
       return fakeConnection(faultyKernel(counted, fault));
@@ -95,6 +103,7 @@ export class FakeHost {
       ipvs: new IpvsClient(open(this.ipvs.kernel)),
       sets: open(this.ipset.kernel),
       route: open(this.route.kernel),
+      table: { pieces: () => inPieces(this.tableText(), this.pieceLength), [Symbol.dispose]: () => {} },
       rules: new RuleKeeper(this.ruleKernel(family), { ...ruleSettings, ...settings }),
     };
   }
@@ -177,6 +186,20 @@ export class FakeHost {
       [...entries.values()].filter((entry) => "mark" in entry && entry.mark === mark).map(entryText),
     );
     return isOwnMark(mark) ? `FWM(${destinations.sort()[0] ?? "nobody"})` : `FWM ${mark}`;
+  }
+}
+
+function isRealServerRead({ payload, dump }: FakeRequest): boolean {
+  return dump && payload[0] === commands.getDestination;
+}
+
+/** Cuts behind the line that makes a piece long enough, as the kernel gives whole entries; each when it is asked for. */
+function* inPieces(text: string, length: number): Iterable<string> {
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf("\n", from + length);
+    const to = end < 0 ? text.length : end + 1;
+    yield text.slice(from, to);
+    from = to;
   }
 }
 

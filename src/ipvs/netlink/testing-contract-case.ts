@@ -20,6 +20,8 @@ export interface ClientConnection {
 /** A kernel, with a network in which `webReals` listen at TCP. */
 export interface KernelUnderTest {
   open(): NetlinkConnection;
+  /** The table as text, as in /proc/net/ip_vs. */
+  table(): string;
   /** Schedulers that it has no module for. */
   readonly absentSchedulers: readonly string[];
   /** Connects to an address and port; undefined if the connection is refused. */

@@ -69,6 +69,18 @@ export const reading: readonly IpvsContractCase[] = [
   },
 
   {
+    name: "the table as text has every kind of server, each with its real servers behind it",
+    run: async (client, kernel) => {
+      await build(client, sampleTable);
+      const [title, ...entries] = kernel.table().split(/\n(?=[A-Z])/);
+      expect([title, entries.map((one) => one.trimEnd()).sort()]).toEqual([
+        "IP Virtual Server version 1.2.1 (size=4096)",
+        sampleText.sort(),
+      ]);
+    },
+  },
+
+  {
     name: "servers start with counters of 0, and statistics are left out when they are not wanted",
     run: async (client) => {
       await build(client, [{ server: web, realServers: webReals }]);
@@ -91,3 +103,48 @@ export const reading: readonly IpvsContractCase[] = [
 function nameOfEntry({ server }: TableEntry): string {
   return virtualServerName(server);
 }
+
+/** The kernel's text of {@link sampleTable}, entry by entry. */
+const sampleText = [
+  ["Prot LocalAddress:Port Scheduler Flags", "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn"],
+  [
+    "TCP  C0000201:0050 wlc  persistent 1080000 FFFFFFFF",
+    "  -> C6336404:0050      Tunnel  3      0          0         ",
+    "  -> C6336403:0050      Route   2147483647 0          0         ",
+    "  -> C6336402:1F91      Masq    0      0          0         ",
+    "  -> C6336401:1F90      Masq    1      0          0",
+  ],
+  [
+    "TCP  C0000202:0000 sh  persistent 100 FFFFFF00",
+    "  -> C6336405:0000      Tunnel  1      0          0         ",
+    "  -> C6336404:0000      Tunnel  1      0          0         ",
+    "  -> C6336403:0000      Tunnel  1      0          0         ",
+    "  -> C6336402:0000      Tunnel  1      0          0         ",
+    "  -> C6336401:0000      Tunnel  1      0          0",
+  ],
+  [
+    "UDP  C0000201:13C4 rr ops  persistent 267840000 FFFFFFFF",
+    "  -> C6336401:13C4      Masq    1      0          0",
+  ],
+  ["UDP  C0000203:0035 mh"],
+  ["SCTP  C0000201:270F rr  ", "  -> C6336401:270F      Masq    1      0          0"],
+  [
+    "TCP  [2001:0db8:0000:0000:0000:0000:0000:0001]:01BB mh persistent 60000 40000000",
+    "  -> [2001:0db8:0001:0000:0000:0000:0000:0002]:20FB      Masq    100    0          0         ",
+    "  -> [2001:0db8:0001:0000:0000:0000:0000:0001]:20FB      Masq    1      0          0         ",
+    "  -> C6336401:01BB      Tunnel  1      0          0",
+  ],
+  [
+    "UDP  [2001:0db8:0000:0000:0000:0000:0000:0001]:0035 rr ",
+    "  -> [2001:0db8:0001:0000:0000:0000:0000:0001]:0035      Route   1      0          0",
+  ],
+  [
+    "FWM  00000007 nq ",
+    "  -> [2001:0db8:0001:0000:0000:0000:0000:0001]:0000      Tunnel  1      0          0",
+  ],
+  [
+    "FWM  00000007 sed persistent 6000 FF00FF00",
+    "  -> [2001:0db8:0001:0000:0000:0000:0000:0001]:0000      Tunnel  1      0          0         ",
+    "  -> C6336401:0000      Route   1      0          0",
+  ],
+].map((lines) => lines.join("\n"));

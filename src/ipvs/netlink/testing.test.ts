@@ -17,6 +17,7 @@ const fake = new FakeIpvs({ schedulers: schedulerNames.filter((name) => !absentS
 const kernel: KernelUnderTest = {
   absentSchedulers,
   open: () => fake.open(),
+  table: () => fake.table(),
   connect: async (to) => {
     const connection = fake.connect(to);
     return connection && { close: async () => connection.close() };

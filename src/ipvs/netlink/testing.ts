@@ -41,6 +41,7 @@ import {
   setFlags,
   zeroCounters,
 } from "./testing-entries.ts";
+import { tableTitle, textOfService } from "./testing-text.ts";
 import { schedulerNames, type VirtualServerKey } from "./virtual-server.ts";
 import { serviceAttribute as service, serviceFlag } from "./virtual-server-codec.ts";
 import { commands, familyName, messageAttribute } from "./wire.ts";
@@ -107,6 +108,11 @@ export class FakeIpvs {
     if (typeof answer === "number") return [{ errno: answer }];
     return answer.map((payload) => ({ type: this.#familyId, payload }));
   };
+
+  /** The table as text, as in /proc/net/ip_vs. */
+  table(): string {
+    return [...this.#services.values()].reduce((text, one) => text + textOfService(one), tableTitle);
+  }
 
   /** A connection to it, for a client. */
   open(): NetlinkConnection {

@@ -10,6 +10,7 @@ import { deviceName } from "../../../ipvs/read-kernel.ts";
 import { RuleKeeper } from "../../../ipvs/rule-keeper.ts";
 import type { RuleKernel } from "../../../ipvs/rule-kernel.ts";
 import type { RuleSettings } from "../../../ipvs/rule-settings.ts";
+import { noServerTable } from "../../../ipvs/table-file.ts";
 import type { NetlinkConnection } from "../../../netlink/connection.ts";
 import { findLink } from "../../../netlink/link.ts";
 import type { Plan } from "../../../proxier/plan.ts";
@@ -50,6 +51,7 @@ export async function ipvsDrift(plan: Plan, options: IpvsDriftOptions): Promise<
       ipvs: new IpvsClient(ipvs),
       sets,
       route,
+      table: noServerTable,
       rules: new RuleKeeper(kernel, { ...options.ruleSettings, hairpin }),
     },
     { ...settings, hairpinSet: hairpin === "set", onProblems: () => {} },
