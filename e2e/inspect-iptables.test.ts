@@ -16,6 +16,12 @@ import type { Layout } from "../src/iptables/settings.ts";
 import type { Variant } from "../src/iptables/tools.ts";
 import { deleteFlows, dumpFlows } from "../src/netlink/conntrack.ts";
 import type { FlowKey } from "../src/netlink/flow-key.ts";
+import {
+  addEntryRequest,
+  createSetRequest,
+  destroySetRequest,
+  type SetDefinition,
+} from "../src/netlink/ipset.ts";
 import { openNetlink } from "../src/netlink/socket.ts";
 import { type Family, families } from "../src/proxier/address.ts";
 import { address, PlannedCluster, port, service, slice, slicePort } from "../src/proxier/testing.ts";
@@ -30,8 +36,8 @@ const addresses = {
 
 async function run(...args: readonly string[]): Promise<string> {
   let stdout = "";
-  const print = (text: string): void => {
-    stdout += text;
+  const print = (piece: Uint8Array): void => {
+    stdout += new TextDecoder().decode(piece);
   };
   const status = await ipvsadm([...args], { print, warn: (text) => expect(text).toBe("") });
   expect(status).toBe(0);
@@ -152,6 +158,33 @@ describeOnKernel("ipvsadm in iptables mode", { programs: [...neededPrograms] }, 
     expect(await run("-Lnc")).toMatch(/^iptables-nft connection entries\npro expire .*\n$/);
     expect((await runCommand(["nft", "list", "tables"])).stdout).toBe("");
     expect(readFileSync("/proc/thread-self/net/ip_tables_names", "utf8")).toBe("");
+  });
+
+  test("clients that sets remember are counted", async () => {
+    using connection = openNetlink("netfilter");
+    const set: SetDefinition = { name: "KUBE-SEP-B", type: "hash:ip", family: "IPv4", timeoutSeconds: 900 };
+    const clients = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map((client) =>
+      addEntryRequest(set.name, { type: "hash:ip", address: client, timeoutSeconds: 900 }),
+    );
+    const answers = connection.transact([createSetRequest(set), ...clients]);
+    expect(answers.filter(({ error }) => error !== undefined)).toEqual([]);
+    const input = `*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-A - [0:0]
+:KUBE-SEP-B - [0:0]
+-A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "ns/web cluster IP" -m tcp --dport 80 -j KUBE-SVC-A
+-A KUBE-SVC-A -m set --match-set KUBE-SEP-B src -j KUBE-SEP-B
+-A KUBE-SVC-A -j KUBE-SEP-B
+-A KUBE-SEP-B -j SET --add-set KUBE-SEP-B src --exist --timeout 900
+-A KUBE-SEP-B -p tcp -j DNAT --to-destination 10.244.1.5:8080
+COMMIT
+`;
+    await runCommand([tools("nft", "IPv4"), "--noflush"], { input });
+    const list = await run("-Ln", "--persistent-conn");
+    expect(list).toContain("TCP  10.96.0.10:80 random persistent 900\n");
+    expect(list).toMatch(/ 10\.244\.1\.5:8080 +1 +3 +0 +0 *\n/);
+    await runCommand(["nft", "flush", "ruleset"]);
+    expect(connection.transact([destroySetRequest(set.name)])[0]?.error).toBeUndefined();
   });
 
   const cases: readonly (readonly [Variant, Layout])[] = [

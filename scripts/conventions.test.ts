@@ -31,7 +31,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/cli/heap.ts": ["node:v8"],
   "src/cli/host-sysctls.ts": ["node:fs", "node:os"],
   "src/cli/local-addresses.ts": ["node:os"],
-  "src/cli/main.ts": ["node:fs/promises", "node:os", "node:timers/promises"],
+  "src/cli/commands.ts": ["node:fs/promises", "node:os", "node:timers/promises"],
   "src/cli/own-process.ts": ["node:fs"],
   "src/cli/table-readers.ts": ["node:timers/promises"],
   "src/cli/top.ts": ["node:os"],

@@ -88,8 +88,8 @@ async function run(line: string, ...readers: readonly TableReader[]): Promise<Ou
   let stdout = "";
   const warnings: string[] = [];
   const status = await ipvsadm(line.split(" "), {
-    print: (text) => {
-      stdout += text;
+    print: (piece) => {
+      stdout += new TextDecoder().decode(piece);
     },
     warn: (text) => warnings.push(text),
     open: () => Promise.resolve(readers),

@@ -26,12 +26,13 @@ import type { TableReader, TableRequest } from "../inspect/table-reader.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
 import { CommandError } from "./exit.ts";
 import { ipvsadmHelp } from "./ipvsadm-help.ts";
+import { PieceWriter } from "./piece-writer.ts";
 import { openReaders } from "./table-readers.ts";
 import { version } from "./version.ts";
 
 /** Where a command's world ends: what it prints to, and what it reads from. Tests put in others. */
 export interface IpvsadmDoors {
-  readonly print: (text: string) => void;
+  readonly print: (piece: Uint8Array) => void;
   /** For one line on standard error. */
   readonly warn: (text: string) => void;
   readonly open: (mode: InspectMode) => Promise<readonly TableReader[]>;
@@ -58,18 +59,16 @@ export async function ipvsadm(args: readonly string[], doors: Partial<IpvsadmDoo
   }
 }
 
-/** Text is handed on in pieces of about this many characters. */
-const pieceLength = 65_536;
-
 class Run {
   readonly #command: IpvsadmCommand;
   readonly #doors: IpvsadmDoors;
   readonly #failures: Error[] = [];
-  #pending = "";
+  readonly #writer: PieceWriter;
 
   constructor(command: IpvsadmCommand, doors: IpvsadmDoors) {
     this.#command = command;
     this.#doors = doors;
+    this.#writer = new PieceWriter(doors.print);
   }
 
   async run(): Promise<number> {
@@ -77,7 +76,7 @@ class Run {
     if (action === "help") this.#print(ipvsadmHelp);
     else if (action === "version") this.#print(`kube-sluice ${version} (lists as ipvsadm v1.31)\n`);
     else await this.#show(await this.#doors.open(mode));
-    this.#flush();
+    this.#writer.flush();
     return 0;
   }
 
@@ -97,23 +96,22 @@ class Run {
     const { action, output, selection, format, exact, names, unsorted } = this.#command;
     const known = await this.#names();
     const { server } = selection;
+    const request: TableRequest = {
+      totals: format === "stats" || output !== "text",
+      rates: format === "rate",
+      clients: format === "persistent-conn" || output !== "text",
+      unsorted,
+      ...(server === undefined ? {} : { server }),
+    };
     const tables: ServiceTable[] = [];
-    for (const reader of readers) {
-      const request: TableRequest = {
-        totals: format === "stats" || output !== "text",
-        rates: format === "rate",
-        clients: format === "persistent-conn" || output !== "text",
-        unsorted,
-        ...(server === undefined ? {} : { server }),
-      };
-      await this.#attempt(async () => {
-        const table = await reader.table(request);
-        tables.push(known === undefined ? table : known.name(table));
-      });
+    // All at once: most of the time goes by in other programs.
+    const reads = readers.map((reader) => this.#attempt(() => reader.table(request)));
+    for (const table of await Promise.all(reads)) {
+      if (table !== undefined) tables.push(known === undefined ? table : known.name(table));
     }
     this.#settleFailures(tables.length > 0);
     const shown = worthShowing(tables);
-    if (server !== undefined && shown.every(({ virtualServers }) => virtualServers.length === 0)) {
+    if (server !== undefined && shown.every((table) => table.virtualServers.length === 0)) {
       throw new CommandError(1, "No such service");
     }
     if (output !== "text") return await this.#printTables(shown, output);
@@ -176,12 +174,13 @@ class Run {
   }
 
   /** Reads one of several tables: that one cannot be read says nothing about the others. */
-  async #attempt(read: () => Promise<void>): Promise<void> {
+  async #attempt<Result>(read: () => Promise<Result>): Promise<Result | undefined> {
     try {
-      await read();
+      return await read();
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "ToolError") throw error;
       this.#failures.push(error);
+      return undefined;
     }
   }
 
@@ -201,10 +200,9 @@ class Run {
     return names || given || needsNames(selection) ? await this.#doors.names(nameSource) : undefined;
   }
 
-  #selected({ virtualServers }: ServiceTable): readonly VirtualServerRow[] {
+  *#selected({ virtualServers }: ServiceTable): Generator<VirtualServerRow> {
     const { selection } = this.#command;
-    if (Object.keys(selection).length === 0) return virtualServers;
-    return virtualServers.filter((row) => isSelectedRow(row, selection));
+    for (const row of virtualServers) if (isSelectedRow(row, selection)) yield row;
   }
 
   async #printTables(tables: readonly ServiceTable[], output: Exclude<OutputFormat, "text">): Promise<void> {
@@ -220,13 +218,7 @@ class Run {
   }
 
   #print(text: string): void {
-    this.#pending += text;
-    if (this.#pending.length >= pieceLength) this.#flush();
-  }
-
-  #flush(): void {
-    if (this.#pending !== "") this.#doors.print(this.#pending);
-    this.#pending = "";
+    this.#writer.write(text);
   }
 }
 
@@ -242,18 +234,18 @@ async function serversByAddress(
   names: ServiceNames,
 ): Promise<ReadonlyMap<string, VirtualServerRow>> {
   const { virtualServers } = names.name(await reader.table({}));
-  return new Map(
-    virtualServers.flatMap((row) =>
-      "firewallMark" in row ? [] : [[`${row.protocol} ${row.address} ${row.port}`, row] as const],
-    ),
-  );
+  const servers = new Map<string, VirtualServerRow>();
+  for (const row of virtualServers) {
+    if (!("firewallMark" in row)) servers.set(`${row.protocol} ${row.address} ${row.port}`, row);
+  }
+  return servers;
 }
 
 const hostDoors: IpvsadmDoors = {
-  print: (text) => {
+  print: (piece) => {
     // Whoever reads may have seen enough, as head(1) has after ten lines.
     if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => process.exit());
-    process.stdout.write(text);
+    process.stdout.write(piece);
   },
   warn: (text) => process.stderr.write(`kube-sluice: ${text}\n`),
   open: openReaders,

@@ -13,9 +13,9 @@
 import { protocolNumbers } from "../netlink/flow-key.ts";
 import { isEstablished } from "../netlink/flow-state.ts";
 import { type FlowAddress, type FlowCounters, type FlowView, flowStatus } from "../netlink/flow-view.ts";
-import { type IpFamily, ipBytes } from "../netlink/ip-address.ts";
+import { type IpFamily, ipBytes, ipv4Word } from "../netlink/ip-address.ts";
 import { viewOf } from "../netlink/message.ts";
-import type { RealServerRow, ServiceTable, TrafficCounts, VirtualServerRow } from "./service-table.ts";
+import type { RealServerRow, TrafficCounts, VirtualServerRow } from "./service-table.ts";
 
 /** Number and text compare as they are: IPv4 makes a number, IPv6 a text. */
 type Key = number | string;
@@ -32,11 +32,17 @@ interface ServerTally {
 }
 
 interface VirtualTally {
-  readonly row: VirtualServerRow;
-  /** Made for the first flow that is found. */
-  servers: Map<Key, ServerTally> | undefined;
+  readonly servers: Map<Key, ServerTally>;
   /** Whether any of its flows had counters. */
   counted: boolean;
+}
+
+/** A virtual server, as flows tell it. */
+export interface FlowTarget {
+  readonly family: IpFamily;
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 const none = { packets: 0n, bytes: 0n };
@@ -56,33 +62,42 @@ export interface TallyOptions {
   readonly read?: FlowBook;
 }
 
-/** Takes flows, gives a table with their numbers. */
-export class FlowTally {
-  readonly #table: ServiceTable;
-  readonly #byKey = new Map<Key, VirtualTally>();
+/** Takes flows, gives the numbers of virtual servers. */
+export class FlowTally<Target extends FlowTarget> {
+  readonly #targets = new Map<Key, Target>();
+  /** Of those that a flow was found of. */
+  readonly #tallies = new Map<Target, VirtualTally>();
   readonly #options: TallyOptions;
 
-  /** @param table whose real servers have no connections yet */
-  constructor(table: ServiceTable, options: TallyOptions = {}) {
-    this.#table = table;
+  constructor(targets: Iterable<Target>, options: TallyOptions = {}) {
     this.#options = options;
-    for (const row of table.virtualServers) {
-      if ("firewallMark" in row) continue;
-      const key = keyOfText(row.family, row.address, row.port, protocolsByName[row.protocol] ?? 0);
-      this.#byKey.set(key, { row, servers: undefined, counted: false });
+    for (const target of targets) {
+      const { family, address, port, protocol } = target;
+      this.#targets.set(keyOfText(family, address, port, protocolsByName[protocol] ?? 0), target);
     }
   }
 
   /** The virtual server that a flow was made to; undefined for a flow of something else. */
-  find(flow: FlowView): VirtualServerRow | undefined {
-    return this.#find(flow)?.row;
+  find(flow: FlowView): Target | undefined {
+    const { family, protocol, originalDestinationPort: port } = flow;
+    const balanced =
+      protocol === protocolNumbers.TCP ||
+      protocol === protocolNumbers.UDP ||
+      protocol === protocolNumbers.SCTP;
+    if (!balanced || (flow.status & flowStatus.destinationTranslated) === 0) return undefined;
+    const exact = this.#targets.get(keyOfFlow(flow, "originalDestination", port));
+    return exact ?? this.#targets.get(keyOfAny(family, port, protocol));
   }
 
   /** Counts a flow, if it is one of the table's. */
   add(flow: FlowView): void {
-    const virtual = this.#find(flow);
-    if (virtual === undefined) return;
-    virtual.servers ??= emptyTallies(virtual.row);
+    const target = this.find(flow);
+    if (target === undefined) return;
+    let virtual = this.#tallies.get(target);
+    if (virtual === undefined) {
+      virtual = { servers: new Map(), counted: false };
+      this.#tallies.set(target, virtual);
+    }
     const server = this.#serverOf(virtual.servers, flow);
     if (isEstablished(flow.protocol, flow.state)) server.active += 1;
     else server.inactive += 1;
@@ -103,28 +118,36 @@ export class FlowTally {
   }
 
   /**
-   * The table with what was counted.
+   * The row of a virtual server with what was counted.
    *
+   * @param row whose real servers have no connections yet
    * @param counting whether the kernel counts packets of flows at all: if so, no flows means none
    */
-  table(counting = false): ServiceTable {
-    const tallies = new Map([...this.#byKey.values()].map((tally) => [tally.row, tally]));
-    const virtualServers = this.#table.virtualServers.map((row) => {
-      const tally = tallies.get(row);
-      return tally === undefined ? row : this.#rowOf(tally, counting);
+  count(target: Target, row: VirtualServerRow, counting: boolean): VirtualServerRow {
+    const tally = this.#tallies.get(target);
+    const shown = this.#options.traffic === true && (tally?.counted === true || counting);
+    if (tally === undefined && !shown) return row;
+    const left = new Map(tally?.servers);
+    const protocol = protocolsByName[target.protocol] ?? 0;
+    const tallied = ({ address, port }: RealServerRow): ServerTally => {
+      const key = keyOfText(target.family, address, port, protocol);
+      const found = left.get(key);
+      left.delete(key);
+      return found ?? newTally(address, port);
+    };
+    const rowOf = (server: RealServerRow, one: ServerTally): RealServerRow => ({
+      ...server,
+      activeConnections: one.active,
+      inactiveConnections: one.inactive,
+      ...(shown ? { totals: { ...server.totals, ...trafficOf([one]) } } : {}),
     });
-    return { ...this.#table, virtualServers };
-  }
-
-  #find(flow: FlowView): VirtualTally | undefined {
-    const { family, protocol, originalDestinationPort: port } = flow;
-    const balanced =
-      protocol === protocolNumbers.TCP ||
-      protocol === protocolNumbers.UDP ||
-      protocol === protocolNumbers.SCTP;
-    if (!balanced || (flow.status & flowStatus.destinationTranslated) === 0) return undefined;
-    const exact = this.#byKey.get(keyOfFlow(flow, "originalDestination", port));
-    return exact ?? this.#byKey.get(keyOfAny(family, port, protocol));
+    const known = row.realServers.map((server) => rowOf(server, tallied(server)));
+    const others = [...left.values()].map((one): RealServerRow => {
+      const { address, port } = one;
+      return rowOf({ address, port, forwarding: "masquerade", weight: 0 }, one);
+    });
+    const traffic = shown ? { totals: { ...row.totals, ...trafficOf(tally?.servers.values() ?? []) } } : {};
+    return { ...row, ...traffic, realServers: [...known, ...others] };
   }
 
   #serverOf(servers: Map<Key, ServerTally>, flow: FlowView): ServerTally {
@@ -135,39 +158,6 @@ export class FlowTally {
     servers.set(key, made);
     return made;
   }
-
-  #rowOf({ row, servers, counted }: VirtualTally, counting: boolean): VirtualServerRow {
-    const shown = this.#options.traffic === true && (counted || counting);
-    if (servers === undefined && !shown) return row;
-    const tallies = servers ?? emptyTallies(row);
-    const found = [...tallies.values()];
-    const realServers = found.map((tally, index): RealServerRow => {
-      // Those of the row stand first, in its order.
-      const known = row.realServers[index];
-      const { address, port, active, inactive } = tally;
-      return {
-        ...(known ?? { address, port, forwarding: "masquerade", weight: 0 }),
-        activeConnections: active,
-        inactiveConnections: inactive,
-        ...(shown ? { totals: { ...known?.totals, ...trafficOf([tally]) } } : {}),
-      };
-    });
-    return {
-      ...row,
-      ...(shown ? { totals: { ...row.totals, ...trafficOf(found) } } : {}),
-      realServers,
-    };
-  }
-}
-
-function emptyTallies(row: VirtualServerRow): Map<Key, ServerTally> {
-  const protocol = "firewallMark" in row ? 0 : (protocolsByName[row.protocol] ?? 0);
-  return new Map(
-    row.realServers.map(({ address, port }) => [
-      keyOfText(row.family, address, port, protocol),
-      newTally(address, port),
-    ]),
-  );
 }
 
 function newTally(address: string, port: number): ServerTally {
@@ -183,7 +173,7 @@ function newTally(address: string, port: number): ServerTally {
   };
 }
 
-function trafficOf(tallies: readonly ServerTally[]): TrafficCounts {
+function trafficOf(tallies: Iterable<ServerTally>): TrafficCounts {
   let [incomingPackets, outgoingPackets, incomingBytes, outgoingBytes] = [0n, 0n, 0n, 0n];
   for (const tally of tallies) {
     incomingPackets += tally.incomingPackets;
@@ -204,8 +194,8 @@ function textKey(words: readonly number[], port: number, protocol: number): stri
 }
 
 function keyOfText(family: IpFamily, address: string, port: number, protocol: number): Key {
+  if (family === "IPv4") return numberKey(ipv4Word(address) ?? 0, port, protocol);
   const view = viewOf(ipBytes(address));
-  if (family === "IPv4") return numberKey(view.getUint32(0), port, protocol);
   return textKey(
     [0, 4, 8, 12].map((offset) => view.getUint32(offset)),
     port,

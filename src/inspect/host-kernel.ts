@@ -7,7 +7,7 @@
  * @module
  */
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
-import { dumpTables, ToolError, type Variant } from "../iptables/tools.ts";
+import { dumpTableBytes, ToolError, type Variant } from "../iptables/tools.ts";
 import type { IpFamily } from "../netlink/ip-address.ts";
 import { RuleChains } from "./rule-chains.ts";
 
@@ -33,7 +33,7 @@ export function hasLegacyTables(family: IpFamily): boolean {
  */
 export async function readRules(variant: Variant, family: IpFamily, counters: boolean): Promise<RuleChains> {
   const chains = new RuleChains();
-  await dumpTables(variant, family, (text) => chains.push(text), { counters });
+  await dumpTableBytes(variant, family, (piece) => chains.push(piece), { counters });
   if (chains.unreadable.length > 0) {
     const tables = chains.unreadable.join(", ");
     throw new ToolError(

@@ -7,23 +7,23 @@ import type { Variant } from "../iptables/tools.ts";
 import type { SyncDaemon } from "../ipvs/netlink/sync-daemon.ts";
 import type { Timeouts } from "../ipvs/netlink/timeouts.ts";
 import { virtualServerName } from "../ipvs/netlink/virtual-server.ts";
-import { dumpFlows } from "../netlink/conntrack.ts";
 import { protocolNumbers } from "../netlink/flow-key.ts";
 import { flowStateName } from "../netlink/flow-state.ts";
 import type { FlowView } from "../netlink/flow-view.ts";
 import type { IpFamily } from "../netlink/ip-address.ts";
-import { isKernelError } from "../netlink/kernel-error.ts";
-import { listNftTables } from "../netlink/nft-tables.ts";
-import { openNetlink } from "../netlink/socket.ts";
 import { type FlowBook, FlowTally } from "./flow-tally.ts";
 import { countRecentClients, hasLegacyTables, readRules, readSysctl } from "./host-kernel.ts";
-import { joinFamilies, readRuleTable } from "./read-iptables.ts";
+import { findFrontends, type RuleFrontend, sortFrontends } from "./read-iptables.ts";
 import type { RuleChains } from "./rule-chains.ts";
-import type { ConnectionRow, ServiceTable, VirtualServerRow } from "./service-table.ts";
+import type { AffinityMemory } from "./rule-pools.ts";
+import { type ConnectionRow, rowsFrom, type ServiceTable } from "./service-table.ts";
 import { rateTable } from "./table-rates.ts";
-import type { TableReader, TableRequest } from "./table-reader.ts";
+import type { NamedServer, TableReader, TableRequest } from "./table-reader.ts";
 
 const families: readonly IpFamily[] = ["IPv4", "IPv6"];
+
+/** What is asked over netlink. */
+const openTables = (): Promise<typeof import("./host-tables.ts")> => import("./host-tables.ts");
 
 /** Between two looks for rates, in milliseconds. */
 const rateMs = 1_000;
@@ -56,12 +56,11 @@ export class IptablesReader implements TableReader {
     return rateTable(before.table, after.table, (after.at - before.at) / 1000);
   }
 
-  async connections(
-    visit: (row: ConnectionRow, server: VirtualServerRow | undefined) => void,
-  ): Promise<void> {
-    const table = await this.#rules({});
-    const tally = new FlowTally(table);
-    await forEachFlow(table, (flow) => {
+  async connections(visit: (row: ConnectionRow, server: NamedServer | undefined) => void): Promise<void> {
+    const frontends = await this.#frontends({});
+    const tally = new FlowTally(frontends);
+    const { forEachFlow } = await openTables();
+    await forEachFlow(familiesOf(frontends), (flow) => {
       const server = tally.find(flow);
       if (server !== undefined) visit(connectionOf(flow), server);
     });
@@ -84,37 +83,35 @@ export class IptablesReader implements TableReader {
     request: TableRequest,
     books: { readonly write?: FlowBook; readonly read?: FlowBook } = {},
   ): Promise<{ readonly table: ServiceTable; readonly at: number }> {
-    const rules = await this.#rules(request);
+    const frontends = await this.#frontends(request);
     const traffic = request.totals === true || request.rates === true;
-    const tally = new FlowTally(rules, { traffic, ...books });
+    const tally = new FlowTally(frontends, { traffic, ...books });
     const at = this.#clock.now();
-    await forEachFlow(rules, (flow) => tally.add(flow));
+    const { forEachFlow } = await openTables();
+    await forEachFlow(familiesOf(frontends), (flow) => tally.add(flow));
     const counting = readSysctl("net/netfilter/nf_conntrack_acct") === 1;
-    return { table: tally.table(counting), at };
+    const virtualServers = rowsFrom(frontends, (frontend) => tally.count(frontend, frontend.row(), counting));
+    return { table: { source: this.source, virtualServers }, at };
   }
 
   /** The virtual servers of both families, without connections. */
-  async #rules(request: TableRequest): Promise<ServiceTable> {
+  async #frontends(request: TableRequest): Promise<readonly RuleFrontend[]> {
     const { clients = false, unsorted = false, server } = request;
     const totals = request.totals === true || request.rates === true;
-    const chains = await readFamilies(this.#variant, totals);
-    const options = {
-      connections: true,
-      totals,
-      unsorted,
-      ...(clients ? { clientsOf: countRecentClients } : {}),
-    };
-    const parts = families.map((family) => {
-      const found = chains.get(family);
-      return found === undefined ? [] : readRuleTable(found, family, options);
+    // The tool is started first; what else is needed is loaded while it runs.
+    const reading = readFamilies(this.#variant, totals);
+    const [chains, { countSetEntries }] = await Promise.all([reading, openTables()]);
+    const sets = clients ? await countSetEntries() : undefined;
+    const clientsOf = ({ kind, name }: AffinityMemory): number | undefined =>
+      kind === "set" ? sets?.get(name) : countRecentClients(name);
+    const options = { connections: true, totals, unsorted, ...(clients ? { clientsOf } : {}) };
+    const found = families.flatMap((family) => {
+      const one = chains.get(family);
+      return one === undefined ? [] : findFrontends(one, family, options);
     });
-    const table = joinFamilies(this.source, parts, { unsorted });
-    if (server === undefined) return table;
+    if (server === undefined) return unsorted ? found : sortFrontends(found);
     const name = virtualServerName(server);
-    return {
-      ...table,
-      virtualServers: table.virtualServers.filter((row) => virtualServerName(row) === name),
-    };
+    return found.filter((frontend) => virtualServerName(frontend) === name);
   }
 }
 
@@ -123,31 +120,15 @@ export class IptablesReader implements TableReader {
  * start than the kernel to ask, and the legacy one would make tables.
  */
 async function readFamilies(variant: Variant, counters: boolean): Promise<ReadonlyMap<IpFamily, RuleChains>> {
-  const used = variant === "legacy" ? families.filter(hasLegacyTables) : await familiesOfNft();
+  const used =
+    variant === "legacy" ? families.filter(hasLegacyTables) : await (await openTables()).familiesOfNft();
   const read = used.map(async (family) => [family, await readRules(variant, family, counters)] as const);
   return new Map(await Promise.all(read));
 }
 
-async function familiesOfNft(): Promise<readonly IpFamily[]> {
-  using connection = openNetlink("netfilter");
-  try {
-    const tables = await listNftTables(connection);
-    const isUsed = (family: "ip" | "ip6"): boolean =>
-      tables.some((table) => table.family === family && (table.name === "nat" || table.name === "filter"));
-    return families.filter((family) => isUsed(family === "IPv4" ? "ip" : "ip6"));
-  } catch (error) {
-    // A kernel without nftables.
-    if (isKernelError(error, "unsupported") || isKernelError(error, "rejected")) return [];
-    throw error;
-  }
-}
-
-/** The flows of the families that the table has virtual servers of. */
-async function forEachFlow(table: ServiceTable, onFlow: (flow: FlowView) => void): Promise<void> {
-  const used = families.filter((family) => table.virtualServers.some((row) => row.family === family));
-  if (used.length === 0) return;
-  using connection = openNetlink("netfilter");
-  for (const family of used) await dumpFlows(connection, { family, onFlow });
+/** The families that there are virtual servers of. */
+function familiesOf(frontends: readonly RuleFrontend[]): readonly IpFamily[] {
+  return families.filter((family) => frontends.some((frontend) => frontend.family === family));
 }
 
 const protocolNames: ReadonlyMap<number, string> = new Map(

@@ -81,8 +81,14 @@ export function listEntry(row: VirtualServerRow, options: ListOptions): string {
   let text = serverLine(row, format, exact);
   if (names) text += serverNames(row);
   text += "\n";
+  let [before, columns]: [RealServerRow | undefined, string] = [undefined, ""];
   for (const server of row.realServers) {
-    text += realServerLine(server, format, exact);
+    // Most servers of a list differ in nothing but their addresses.
+    if (before === undefined || !hasSameColumns(before, server, format)) {
+      columns = realServerColumns(server, format, exact);
+    }
+    before = server;
+    text += `  -> ${addressAndPort(server.address, server.port).padEnd(28)}${columns}`;
     if (names && server.pod !== undefined) text += text.endsWith(" ") ? ` ${server.pod}` : `  ${server.pod}`;
     text += "\n";
   }
@@ -182,32 +188,39 @@ const forwardingNames: Readonly<Record<RealServerRow["forwarding"], string>> = {
   bypass: "Bypass",
 };
 
-function realServerLine(row: RealServerRow, format: ListFormat, exact: boolean): string {
-  const start = `  -> ${addressAndPort(row.address, row.port).padEnd(28)}`;
+function hasSameColumns(one: RealServerRow, other: RealServerRow, format: ListFormat): boolean {
+  return (
+    format === "default" &&
+    one.forwarding === other.forwarding &&
+    one.weight === other.weight &&
+    one.activeConnections === other.activeConnections &&
+    one.inactiveConnections === other.inactiveConnections
+  );
+}
+
+/** The line of a real server, behind its address. */
+function realServerColumns(row: RealServerRow, format: ListFormat, exact: boolean): string {
   const { activeConnections: active, inactiveConnections: inactive } = row;
   const connections = `${left(active, 10)} ${left(inactive, 10)}`;
   switch (format) {
     case "default":
-      return `${start} ${forwardingNames[row.forwarding].padEnd(7)} ${left(row.weight, 6)} ${connections}`;
+      return ` ${forwardingNames[row.forwarding].padEnd(7)} ${left(row.weight, 6)} ${connections}`;
     case "stats":
-      return (
-        start +
-        countsOf(row.totals)
-          .map((count) => largeNumber(count, exact))
-          .join("")
-      );
+      return countsOf(row.totals)
+        .map((count) => largeNumber(count, exact))
+        .join("");
     case "rate": {
       const [first, second, third, ...bytes] = countsOf(row.rates);
       const small = [first, second, third].map((count) => ` ${text(count).padStart(8)}`).join("");
-      return start + small + bytes.map((count) => largeNumber(count, exact)).join("");
+      return small + bytes.map((count) => largeNumber(count, exact)).join("");
     }
     case "thresholds":
-      return `${start} ${left(row.upperThreshold ?? 0, 10)} ${left(row.lowerThreshold ?? 0, 10)} ${connections}`;
+      return ` ${left(row.upperThreshold ?? 0, 10)} ${left(row.lowerThreshold ?? 0, 10)} ${connections}`;
     case "persistent-conn":
-      return `${start} ${left(row.weight, 9)} ${left(row.persistentConnections, 11)} ${connections}`;
+      return ` ${left(row.weight, 9)} ${left(row.persistentConnections, 11)} ${connections}`;
     case "tun-info": {
       const tunnel = tunnelText(row).padEnd(13);
-      return `${start} ${forwardingNames[row.forwarding].padEnd(7)} ${tunnel} ${left(row.weight, 6)} ${connections}`;
+      return ` ${forwardingNames[row.forwarding].padEnd(7)} ${tunnel} ${left(row.weight, 6)} ${connections}`;
     }
   }
 }

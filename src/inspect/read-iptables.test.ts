@@ -11,25 +11,37 @@ import { type Family, families } from "../proxier/address.ts";
 import { defaultVerdict, type Frontend, forwards, type ServicePortPlan } from "../proxier/plan.ts";
 import { PlannedCluster } from "../proxier/testing.ts";
 import { listEntry, listHead } from "./ipvsadm-format.ts";
-import { joinFamilies, parseServiceName, readRuleTable } from "./read-iptables.ts";
+import { findFrontends, parseServiceName, type RuleTableOptions, sortFrontends } from "./read-iptables.ts";
 import { RuleChains } from "./rule-chains.ts";
+import type { AffinityMemory } from "./rule-pools.ts";
 import { serviceNameText, type VirtualServerRow } from "./service-table.ts";
 
 function golden(name: string): string {
   return readFileSync(new URL(`golden/${name}`, import.meta.url), "utf8");
 }
 
+const encoder = new TextEncoder();
+
 function chainsOf(...pieces: readonly string[]): RuleChains {
   const chains = new RuleChains();
-  for (const piece of pieces) chains.push(piece);
+  for (const piece of pieces) chains.push(encoder.encode(piece));
   expect(chains.complete).toBe(true);
   return chains;
 }
 
-function listOf(rows: readonly VirtualServerRow[]): string {
+/** The virtual servers in ipvsadm's order. */
+function readRuleTable(
+  chains: RuleChains,
+  family: Family,
+  options: RuleTableOptions = {},
+): readonly VirtualServerRow[] {
+  return sortFrontends(findFrontends(chains, family, options)).map((frontend) => frontend.row());
+}
+
+function listOf(virtualServers: readonly VirtualServerRow[]): string {
   const options = { format: "default", names: true } as const;
-  const table = joinFamilies("iptables-nft", [rows]);
-  return listHead(table, options) + table.virtualServers.map((row) => listEntry(row, options)).join("");
+  const head = listHead({ source: "iptables-nft", virtualServers }, options);
+  return head + virtualServers.map((row) => listEntry(row, options)).join("");
 }
 
 const recorded = {
@@ -119,8 +131,7 @@ describe("our rules", () => {
 const head = "*nat\n:KUBE-SERVICES - [0:0]\n";
 
 function rowsOf(...lines: readonly string[]): readonly VirtualServerRow[] {
-  const rows = readRuleTable(chainsOf(`${head}${lines.join("\n")}\nCOMMIT\n`), "IPv4", { connections: true });
-  return joinFamilies("iptables-nft", [rows]).virtualServers;
+  return readRuleTable(chainsOf(`${head}${lines.join("\n")}\nCOMMIT\n`), "IPv4", { connections: true });
 }
 
 const web =
@@ -165,9 +176,31 @@ test("clients that are remembered are asked for by the name of their list", () =
 -A KUBE-SVC-A -p tcp -m recent --set --name KUBE-SEP-B --mask 255.255.255.255 --rsource -j DNAT --to-destination 10.0.0.1:80
 COMMIT
 `;
-  const clientsOf = (list: string) => (list === "KUBE-SEP-B" ? 3 : undefined);
+  const clientsOf = ({ kind, name }: AffinityMemory) =>
+    kind === "list" && name === "KUBE-SEP-B" ? 3 : undefined;
   const [row] = readRuleTable(chainsOf(text), "IPv4", { clientsOf });
   expect(row?.realServers).toMatchObject([{ persistentConnections: 3 }]);
+});
+
+test("clients in a set are asked for by the set's name, in each endpoint's chain for its own", () => {
+  const text = `${head}${web}
+-A KUBE-SVC-A -m set --match-set KUBE-SEP-B src -j KUBE-SEP-B
+-A KUBE-SVC-A -m set --match-set KUBE-SEP-C src -j KUBE-SEP-C
+-A KUBE-SVC-A -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-B
+-A KUBE-SVC-A -j KUBE-SEP-C
+-A KUBE-SEP-B -j SET --add-set SET-B src --exist --timeout 900
+-A KUBE-SEP-B -p tcp -j DNAT --to-destination 10.0.0.1:80
+-A KUBE-SEP-C -j SET --add-set SET-C src --exist --timeout 900
+-A KUBE-SEP-C -p tcp -j DNAT --to-destination 10.0.0.2:80
+COMMIT
+`;
+  const sizes = new Map([
+    ["set SET-B", 2],
+    ["set SET-C", 5],
+  ]);
+  const clientsOf = ({ kind, name }: AffinityMemory) => sizes.get(`${kind} ${name}`);
+  const [row] = readRuleTable(chainsOf(text), "IPv4", { clientsOf });
+  expect(row?.realServers).toMatchObject([{ persistentConnections: 2 }, { persistentConnections: 5 }]);
 });
 
 test("node ports that listen on some addresses are virtual servers of those", () => {
@@ -194,12 +227,12 @@ test("chains that lead in circles end, and words in a comment are no options", (
 });
 
 test("a dump that is cut off is not complete, wherever", () => {
-  const text = `*nat\n${web}\nCOMMIT\n`;
-  for (let length = 1; length < text.length; length++) {
+  const dump = encoder.encode(`*nat\n${web}\nCOMMIT\n`);
+  for (let length = 1; length < dump.length; length++) {
     const chains = new RuleChains();
-    chains.push(text.slice(0, length));
+    chains.push(dump.subarray(0, length));
     expect(chains.complete).toBe(false);
-    chains.push(text.slice(length));
+    chains.push(dump.subarray(length));
     expect(chains.complete).toBe(true);
     expect(readRuleTable(chains, "IPv4")).toHaveLength(1);
   }

@@ -10,30 +10,42 @@
 import { sortRealServers, sortVirtualServers } from "../ipvs/netlink/order.ts";
 import type { Protocol } from "../ipvs/netlink/virtual-server.ts";
 import type { IpFamily } from "../netlink/ip-address.ts";
+import type { FlowTarget } from "./flow-tally.ts";
 import type { RuleChains, RuleTable } from "./rule-chains.ts";
 import type { RuleLine } from "./rule-line.ts";
-import { type Pool, type PoolServer, RulePools } from "./rule-pools.ts";
-import type {
-  FrontendKind,
-  RealServerRow,
-  Refusal,
-  ServiceName,
-  ServiceTable,
-  TableSource,
-  VirtualServerRow,
-} from "./service-table.ts";
+import { type AffinityMemory, type Pool, type PoolServer, RulePools } from "./rule-pools.ts";
+import type { FrontendKind, RealServerRow, Refusal, ServiceName, VirtualServerRow } from "./service-table.ts";
 
 /** What was found at an address, port and protocol. */
-interface Frontend {
+export class RuleFrontend implements FlowTarget {
+  readonly family: IpFamily;
   readonly protocol: Protocol;
   readonly address: string;
   readonly port: number;
   service: ServiceName | undefined;
   kind: FrontendKind | undefined;
-  pool: Pool | undefined;
+  /** The chain that its connections go into. */
+  chain: string | undefined;
   refusal: Refusal | undefined;
   /** Connections that its rules have seen. */
-  connections: number;
+  connections = 0;
+  readonly #rowOf: (frontend: RuleFrontend) => VirtualServerRow;
+
+  constructor(
+    key: FlowTarget & { readonly protocol: Protocol },
+    rowOf: (frontend: RuleFrontend) => VirtualServerRow,
+  ) {
+    this.family = key.family;
+    this.protocol = key.protocol;
+    this.address = key.address;
+    this.port = key.port;
+    this.#rowOf = rowOf;
+  }
+
+  /** It as a row: made anew each time, because its real servers are most of a table. */
+  row(): VirtualServerRow {
+    return this.#rowOf(this);
+  }
 }
 
 /** What the chain that a rule stands in says of it. */
@@ -61,29 +73,23 @@ export interface RuleTableOptions {
   readonly connections?: boolean;
   /** What the rules have counted; true by default. */
   readonly totals?: boolean;
-  /** How many clients a list of recent clients holds. Absent: not asked for. */
-  readonly clientsOf?: (recentList: string) => number | undefined;
+  /** How many clients are remembered. Absent: not asked for. */
+  readonly clientsOf?: (memory: AffinityMemory) => number | undefined;
 }
 
-/** The virtual servers of one family's rules, in the order of the rules: {@link joinFamilies} sorts them. */
-export function readRuleTable(
+/** The virtual servers of one family's rules, in the order of the rules. */
+export function findFrontends(
   chains: RuleChains,
   family: IpFamily,
   options: RuleTableOptions = {},
-): readonly VirtualServerRow[] {
-  return new RuleReader(chains, family, options).rows();
+): readonly RuleFrontend[] {
+  return new RuleReader(chains, family, options).frontends();
 }
 
-/** The tables of both families as one. */
-export function joinFamilies(
-  source: TableSource,
-  parts: readonly (readonly VirtualServerRow[])[],
-  options: RuleTableOptions = {},
-): ServiceTable {
-  const rows = parts.flat();
+/** Those of all families in ipvsadm's order. */
+export function sortFrontends(frontends: readonly RuleFrontend[]): readonly RuleFrontend[] {
   // Ordered as a whole: protocols of the one family do not come between those of the other.
-  const virtualServers = options.unsorted === true ? rows : sortVirtualServers(rows, (row) => row);
-  return { source, virtualServers };
+  return sortVirtualServers(frontends, (frontend) => frontend);
 }
 
 class RuleReader {
@@ -91,8 +97,7 @@ class RuleReader {
   readonly #family: IpFamily;
   readonly #options: RuleTableOptions;
   readonly #pools: RulePools;
-  readonly #frontends = new Map<string, Frontend>();
-  readonly #realServers = new Map<Pool, readonly RealServerRow[]>();
+  readonly #frontends = new Map<string, RuleFrontend>();
 
   constructor(chains: RuleChains, family: IpFamily, options: RuleTableOptions) {
     this.#chains = chains;
@@ -101,11 +106,11 @@ class RuleReader {
     this.#pools = new RulePools(chains);
   }
 
-  rows(): readonly VirtualServerRow[] {
+  frontends(): readonly RuleFrontend[] {
     this.#visit("nat", "KUBE-SERVICES", {}, 0);
     this.#visit("filter", "KUBE-SERVICES", { kind: "ClusterIP" }, 0);
     this.#visit("filter", "KUBE-EXTERNAL-SERVICES", {}, 0);
-    return [...this.#frontends.values()].map((frontend) => this.#row(frontend));
+    return [...this.#frontends.values()];
   }
 
   #visit(table: RuleTable, chain: string, place: Place, depth: number): void {
@@ -115,7 +120,7 @@ class RuleReader {
       else if (rule.target === "KUBE-NODEPORTS") {
         const local = hostOf(rule.destination) ?? this.#any;
         if (table === "nat") this.#visit(table, rule.target, { local, kind: "NodePort" }, depth + 1);
-      } else if (rule.target.startsWith("KUBE-") && !rule.target.startsWith("KUBE-MARK-")) {
+      } else if (rule.target.startsWith("KUBE-")) {
         this.#visit(table, rule.target, place, depth + 1);
       }
     }
@@ -139,30 +144,22 @@ class RuleReader {
     frontend.kind ??= named.kind ?? place.kind ?? (address === this.#any ? "NodePort" : undefined);
     frontend.refusal ??= refusal;
     frontend.connections += rule.packets;
-    if (leads) frontend.pool ??= this.#pools.pool(rule.target);
+    if (leads) frontend.chain ??= rule.target;
   }
 
-  #frontend(protocol: Protocol, address: string, port: number): Frontend {
+  #frontend(protocol: Protocol, address: string, port: number): RuleFrontend {
     const key = `${protocol} ${address} ${port}`;
     const known = this.#frontends.get(key);
     if (known !== undefined) return known;
-    const frontend: Frontend = {
-      protocol,
-      address,
-      port,
-      service: undefined,
-      kind: undefined,
-      pool: undefined,
-      refusal: undefined,
-      connections: 0,
-    };
+    const frontend = new RuleFrontend({ family: this.#family, protocol, address, port }, this.#rowOf);
     this.#frontends.set(key, frontend);
     return frontend;
   }
 
-  #row(frontend: Frontend): VirtualServerRow {
-    const { protocol, address, port, service, kind, pool, refusal, connections } = frontend;
-    const realServers = pool === undefined ? [] : this.#rowsOf(pool);
+  readonly #rowOf = (frontend: RuleFrontend): VirtualServerRow => {
+    const { family, protocol, address, port, service, kind, chain, refusal, connections } = frontend;
+    const pool = chain === undefined ? undefined : this.#pools.pool(chain);
+    const realServers = pool === undefined ? [] : this.#realServers(pool);
     // Where nothing is said of refusing, nothing answers: the packet goes on to the address itself.
     const refused = realServers.length > 0 ? undefined : refusal;
     const allowed = pool?.allowedSources;
@@ -171,7 +168,7 @@ class RuleReader {
       address,
       port,
       scheduler: randomScheduler,
-      family: this.#family,
+      family,
       ...(pool?.affinitySeconds === undefined
         ? {}
         : { persistence: { timeoutSeconds: pool.affinitySeconds } }),
@@ -182,20 +179,15 @@ class RuleReader {
       ...(this.#options.totals === false ? {} : { totals: { connections } }),
       realServers,
     };
+  };
+
+  #realServers({ servers, isAscending = false }: Pool): readonly RealServerRow[] {
+    const weights = weightsOf(servers);
+    const rows = servers.map((server, index) => this.#realServer(server, weights[index] ?? 1));
+    return isAscending || this.#options.unsorted === true ? rows : sortRealServers(rows);
   }
 
-  /** Virtual servers of one Service port have the same pool; those behind a filter a copy of it. */
-  #rowsOf(pool: Pool): readonly RealServerRow[] {
-    const known = this.#realServers.get(pool);
-    if (known !== undefined) return known;
-    const weights = weightsOf(pool.servers);
-    const rows = pool.servers.map((server, index) => this.#realServer(server, weights[index] ?? 1));
-    const inOrder = this.#options.unsorted === true ? rows : sortRealServers(rows);
-    this.#realServers.set(pool, inOrder);
-    return inOrder;
-  }
-
-  #realServer({ address, port, connections, recentName }: PoolServer, weight: number): RealServerRow {
+  #realServer({ address, port, connections, memory }: PoolServer, weight: number): RealServerRow {
     const { connections: counted = false, totals = true, clientsOf } = this.#options;
     const row: Writable<RealServerRow> = { address, port, forwarding: "masquerade", weight };
     if (counted) {
@@ -203,7 +195,7 @@ class RuleReader {
       row.inactiveConnections = 0;
     }
     // A server without affinity has nobody bound to it.
-    const clients = recentName === undefined ? 0 : clientsOf?.(recentName);
+    const clients = memory === undefined ? 0 : clientsOf?.(memory);
     if (clientsOf !== undefined && clients !== undefined) row.persistentConnections = clients;
     if (totals) row.totals = { connections };
     return row;

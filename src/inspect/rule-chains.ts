@@ -1,44 +1,65 @@
 /**
- * The chains of Services in a dump of `iptables-save --counters`.
+ * The chains of Services in a dump of `iptables-save`, with or without counters.
  *
- * Pure. The text is pushed in pieces as it comes, so that the work is done while the tool still prints.
+ * Pure. The dump is pushed in pieces as it comes, so that the work is done while the tool still prints. Most of its rules
+ * are taken from the bytes as they stand (`translations.ts`); a text is made of the others only (`rule-line.ts`).
  *
  * @module
  */
 import { parseRuleLine, type RuleLine } from "./rule-line.ts";
+import { startsWith, TranslationRun, Translations } from "./translations.ts";
 
 /** The tables that Services have rules in. */
 export type RuleTable = "nat" | "filter";
 
-/** Chains whose names begin with `KUBE-`, rule by rule. */
+/** A rule of a chain, or several that only translate. */
+export type ChainPart = RuleLine | TranslationRun;
+
+const [newline, blank, hash, star, dash, colon, commit, bracket] = [
+  0x0a, 0x20, 0x23, 0x2a, 0x2d, 0x3a, 0x43, 0x5b,
+];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+const ruleOfOurs = encoder.encode("-A KUBE-");
+const chainAt = "-A ".length;
+
+/** Rules that mark packets and let them go on: they say nothing of where packets go. */
+const marks = [" -j KUBE-MARK-MASQ", " -j KUBE-MARK-DROP"].map((text) => encoder.encode(text));
+
+/** Chains whose names begin with `KUBE-`, rule by rule. Rules that only mark packets are left out. */
 export class RuleChains {
-  readonly #chains: Readonly<Record<RuleTable, Map<string, RuleLine[]>>> = {
+  /** What the runs of {@link parts} refer to. */
+  readonly translations: Translations = new Translations();
+  readonly #chains: Readonly<Record<RuleTable, Map<string, ChainPart[]>>> = {
     nat: new Map(),
     filter: new Map(),
   };
-  #open: Map<string, RuleLine[]> | undefined;
+  #open: Map<string, ChainPart[]> | undefined;
   /** Rules of one chain follow each other. */
-  #last: RuleLine[] | undefined;
-  #lastName = "";
+  #last: ChainPart[] = [];
+  /** What the rules of that chain begin with, the blank behind its name included; empty if there is none yet. */
+  #lastStart = new Uint8Array();
   /** A line whose end has not come yet. */
-  #rest = "";
+  #rest = new Uint8Array();
   #complete = true;
   readonly #unreadable: string[] = [];
 
   /** Takes the next piece of the dump, cut anywhere. */
-  push(text: string): void {
-    let from = 0;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
-      this.#take(this.#rest === "" ? text.slice(from, end) : this.#rest + text.slice(from, end));
-      this.#rest = "";
-      from = end + 1;
-    }
-    this.#rest += text.slice(from);
+  push(piece: Uint8Array): void {
+    const bytes = new Uint8Array(this.#rest.length + piece.length);
+    bytes.set(this.#rest);
+    bytes.set(piece, this.#rest.length);
+    const end = bytes.lastIndexOf(newline) + 1;
+    let at = 0;
+    while (at < end) at = this.#take(bytes, at);
+    this.#rest = bytes.slice(end);
   }
 
   /** Whether every table that was begun was also ended: a dump that is cut short is none. */
   get complete(): boolean {
-    return this.#complete && this.#rest === "";
+    return this.#complete && this.#rest.length === 0;
   }
 
   /** Tables that hold what the tool cannot express, which leaves them out and ends well. */
@@ -46,50 +67,85 @@ export class RuleChains {
     return this.#unreadable;
   }
 
-  /** Whether there is any rule in a chain whose name begins with `KUBE-`. */
-  get isEmpty(): boolean {
-    return this.#chains.nat.size + this.#chains.filter.size === 0;
-  }
-
-  /** The rules of a chain, in order; none if there is no such chain. */
-  rules(table: RuleTable, chain: string): readonly RuleLine[] {
+  /** What a chain consists of, in order; nothing if there is no such chain. */
+  parts(table: RuleTable, chain: string): readonly ChainPart[] {
     return this.#chains[table].get(chain) ?? [];
   }
 
-  #take(line: string): void {
-    switch (line.charCodeAt(0)) {
-      case 0x23: // #
-        this.#unreadable.push(...(/^# Table `(nat|filter)' is incompatible/.exec(line)?.slice(1) ?? []));
-        break;
-      case 0x2a: // *
-        this.#begin(line.slice(1));
-        break;
-      case 0x43: // COMMIT
-        this.#complete = true;
-        this.#open = undefined;
-        break;
-      case 0x5b: // [1:60] -A
-      case 0x2d: // -A
-        if (this.#open !== undefined) this.#add(this.#open, line);
-        break;
+  /** The rules of a chain that do more than translate, in order. */
+  rules(table: RuleTable, chain: string): readonly RuleLine[] {
+    return this.parts(table, chain).filter((part): part is RuleLine => !(part instanceof TranslationRun));
+  }
+
+  /** Takes a line. @returns where the next one starts */
+  #take(bytes: Uint8Array, at: number): number {
+    const first = bytes[at];
+    if ((first === dash || first === bracket) && this.#open !== undefined) {
+      return this.#takeRule(this.#open, bytes, at);
     }
+    const end = bytes.indexOf(newline, at);
+    if (first === hash) {
+      const [, table] = /^# Table `(nat|filter)' is incompatible/.exec(textOf(bytes, at, end)) ?? [];
+      if (table !== undefined) this.#unreadable.push(table);
+    } else if (first === star) this.#begin(textOf(bytes, at + 1, end));
+    else if (first === commit) {
+      this.#complete = true;
+      this.#open = undefined;
+    }
+    return end + 1;
   }
 
   #begin(table: string): void {
     this.#complete = false;
-    this.#lastName = "";
+    this.#lastStart = new Uint8Array();
     this.#open = table === "nat" || table === "filter" ? this.#chains[table] : undefined;
   }
 
-  #add(chains: Map<string, RuleLine[]>, line: string): void {
-    const rule = parseRuleLine(line);
-    if (rule === undefined) return;
-    if (this.#last === undefined || this.#lastName !== rule.chain) {
-      const known = chains.get(rule.chain);
-      this.#last = known ?? [];
-      if (known === undefined) chains.set(rule.chain, this.#last);
-      this.#lastName = rule.chain;
+  #takeRule(chains: Map<string, ChainPart[]>, bytes: Uint8Array, at: number): number {
+    // [1:60] -A
+    const start = bytes[at] === bracket ? bytes.indexOf(blank, at) + 1 : at;
+    if (this.#lastStart.length === 0 || !startsWith(bytes, start, this.#lastStart)) {
+      if (!startsWith(bytes, start, ruleOfOurs)) return bytes.indexOf(newline, at) + 1;
+      this.#enter(chains, bytes, start);
     }
-    this.#last.push(rule);
+    const place = this.translations.length;
+    const packets = start === at ? 0 : packetsOf(bytes, at + 1);
+    const behind = this.translations.take(bytes, start + this.#lastStart.length, packets);
+    if (behind < 0) return this.#takeOther(bytes, at);
+    const last = this.#last.at(-1);
+    if (last instanceof TranslationRun && last.to === place) last.to += 1;
+    else this.#last.push(new TranslationRun(place));
+    return behind;
   }
+
+  #enter(chains: Map<string, ChainPart[]>, bytes: Uint8Array, start: number): void {
+    let end = start + chainAt;
+    while ((bytes[end] ?? 0) > blank) end += 1;
+    const chain = textOf(bytes, start + chainAt, end);
+    const known = chains.get(chain);
+    this.#last = known ?? [];
+    if (known === undefined) chains.set(chain, this.#last);
+    this.#lastStart = bytes.slice(start, end + 1);
+  }
+
+  #takeOther(bytes: Uint8Array, at: number): number {
+    const end = bytes.indexOf(newline, at);
+    if (!marks.some((mark) => startsWith(bytes, end - mark.length, mark))) {
+      const rule = parseRuleLine(textOf(bytes, at, end));
+      if (rule !== undefined) this.#last.push(rule);
+    }
+    return end + 1;
+  }
+}
+
+/** The first of the two numbers of counters. */
+function packetsOf(bytes: Uint8Array, from: number): number {
+  let packets = 0;
+  for (let at = from; at < bytes.length && bytes[at] !== colon; at++)
+    packets = packets * 10 + (bytes[at] ?? 0) - 0x30;
+  return packets;
+}
+
+function textOf(bytes: Uint8Array, from: number, end: number): string {
+  return decoder.decode(bytes.subarray(from, end));
 }

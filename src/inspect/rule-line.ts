@@ -13,7 +13,6 @@
 export interface RuleLine {
   readonly chain: string;
   readonly packets: number;
-  readonly bytes: number;
   /** A chain, `DNAT`, `REJECT`, …; `""` for a rule that only counts. */
   readonly target: string;
   /** `-d`, with its prefix length. Absent also if it is negated. */
@@ -32,7 +31,9 @@ export interface RuleLine {
   readonly recentSeconds?: number;
   /** Name of the list of recent clients that the rule looks into or writes. */
   readonly recentName?: string;
-  /** `--timeout` of a target that adds the client to a set. */
+  /** The set that the rule's target adds the client to. */
+  readonly setName?: string;
+  /** `--timeout` of that target. */
   readonly setTimeout?: number;
   /** Whether it holds for some packets only, by other matches than destination, protocol, port and chance. */
   readonly otherMatches: boolean;
@@ -40,18 +41,21 @@ export interface RuleLine {
 
 const comments = [' --comment "', " --comment "] as const;
 
+/** Where a rule starts in a line: behind its counters. */
+function ruleStart(line: string): number {
+  return line.charCodeAt(0) === 0x5b ? line.indexOf("] ") + 2 : 0;
+}
+
 /**
  * Takes a line apart.
  *
  * @returns undefined for what is no rule of a chain whose name begins with `KUBE-`
  */
 export function parseRuleLine(line: string): RuleLine | undefined {
-  const start = line.charCodeAt(0) === 0x5b ? line.indexOf("] ") + 2 : 0;
+  const start = ruleStart(line);
   if (!line.startsWith("-A KUBE-", start)) return undefined;
   const chainEnd = line.indexOf(" ", start + 3);
   const chain = chainEnd < 0 ? line.slice(start + 3) : line.slice(start + 3, chainEnd);
-  const short = translation(line, start, chainEnd, chain);
-  if (short !== undefined) return short;
   let text = chainEnd < 0 ? "" : line.slice(chainEnd);
   const comment = commentOf(text);
   if (comment !== undefined) text = text.slice(0, comment.start) + text.slice(comment.end);
@@ -59,50 +63,16 @@ export function parseRuleLine(line: string): RuleLine | undefined {
   const jump = text.lastIndexOf(" -j ");
   const matches = jump < 0 ? text : text.slice(0, jump);
   const target = jump < 0 ? "" : wordAt(text, jump + 4);
-  const rule: { -readonly [Field in keyof RuleLine]: RuleLine[Field] } = {
-    chain,
-    packets: 0,
-    bytes: 0,
-    target,
-    otherMatches: false,
-  };
-  if (start > 0) {
-    const colon = line.indexOf(":");
-    rule.packets = Number.parseInt(line.slice(1, colon), 10);
-    rule.bytes = Number.parseInt(line.slice(colon + 1, start - 2), 10);
-  }
+  const rule: Writable = { chain, packets: packetsOf(line, start), target, otherMatches: false };
   if (comment !== undefined) rule.comment = comment.text;
   readTarget(rule, text, jump);
   readMatches(rule, matches);
   return rule;
 }
 
-const [chance, translates] = [
-  " -m statistic --mode random --probability ",
-  " -j DNAT --to-destination ",
-] as const;
-
-/**
- * The rule of a real server as this program writes it, which nine in ten lines are: protocol, chance, translation. Undefined
- * for any other.
- */
-function translation(line: string, start: number, at: number, chain: string): RuleLine | undefined {
-  if (!line.startsWith(" -p tcp -", at)) return undefined;
-  let from = at + 7;
-  let probability: number | undefined;
-  if (line.startsWith(chance, from)) {
-    const end = line.indexOf(" ", from + chance.length);
-    if (end < 0) return undefined;
-    probability = Number.parseFloat(line.slice(from + chance.length, end));
-    from = end;
-  }
-  if (!line.startsWith(translates, from)) return undefined;
-  const to = line.slice(from + translates.length);
-  if (to.includes(" ")) return undefined;
-  const packets = start > 0 ? Number.parseInt(line.slice(1, start), 10) : 0;
-  const bytes = start > 0 ? Number.parseInt(line.slice(line.indexOf(":") + 1, start), 10) : 0;
-  const rule = { chain, packets, bytes, target: "DNAT", protocol: "tcp", to, otherMatches: false };
-  return probability === undefined ? rule : { ...rule, probability };
+/** What a line's counters say, before a rule that starts there. */
+function packetsOf(line: string, start: number): number {
+  return start > 0 ? Number.parseInt(line.slice(1, start), 10) : 0;
 }
 
 type Writable = { -readonly [Field in keyof RuleLine]: RuleLine[Field] };
@@ -110,6 +80,8 @@ type Writable = { -readonly [Field in keyof RuleLine]: RuleLine[Field] };
 function readTarget(rule: Writable, text: string, jump: number): void {
   if (rule.target === "DNAT") rule.to = optionValue(text, " --to-destination ", jump) ?? "";
   else if (rule.target === "SET") {
+    const name = optionValue(text, " --add-set ", jump);
+    if (name !== undefined) rule.setName = name;
     const timeout = optionValue(text, " --timeout ", jump);
     if (timeout !== undefined) rule.setTimeout = Number.parseInt(timeout, 10);
   }

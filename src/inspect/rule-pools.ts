@@ -6,8 +6,16 @@
  *
  * @module
  */
+import { ipv4Word } from "../netlink/ip-address.ts";
 import type { RuleChains } from "./rule-chains.ts";
 import type { RuleLine } from "./rule-line.ts";
+import { TranslationRun, type Translations } from "./translations.ts";
+
+/** Where the clients of a server are remembered: in a list of the `recent` match, or in an ipset. */
+export interface AffinityMemory {
+  readonly kind: "list" | "set";
+  readonly name: string;
+}
 
 /** A real server of a pool. */
 export interface PoolServer {
@@ -17,13 +25,15 @@ export interface PoolServer {
   readonly share: number;
   /** Connections that its rules have let through. */
   readonly connections: number;
-  /** List of recent clients that affinity to this server is kept in. */
-  readonly recentName: string | undefined;
+  /** Absent without affinity. */
+  readonly memory: AffinityMemory | undefined;
 }
 
 /** What packets may get. */
 export interface Pool {
   readonly servers: readonly PoolServer[];
+  /** Whether they stand in the order of their addresses and ports as numbers, and these are of IPv4 and below 128.0.0.0. */
+  readonly isAscending?: boolean;
   /** Seconds for which a client stays with its server. */
   readonly affinitySeconds?: number;
   /** Networks that may enter, where not all may. */
@@ -33,15 +43,11 @@ export interface Pool {
 /** Chains refer to chains: dispatch, branches, parts. Deeper nesting than this is no Service. */
 const deepest = 16;
 
-/** Rules that mark packets and go on. */
-const markChains: ReadonlySet<string> = new Set(["KUBE-MARK-MASQ", "KUBE-MARK-DROP"]);
-
 type Found = { -readonly [Field in keyof PoolServer]: PoolServer[Field] };
 
-/** Finds pools, each once: the virtual servers of a Service port share them. */
+/** Finds pools. */
 export class RulePools {
   readonly #chains: RuleChains;
-  readonly #pools = new Map<string, Pool>();
 
   constructor(chains: RuleChains) {
     this.#chains = chains;
@@ -49,27 +55,21 @@ export class RulePools {
 
   /** What packets get that are sent into a chain of the nat table by anybody from outside. */
   pool(chain: string): Pool {
-    const known = this.#pools.get(chain);
-    if (known !== undefined) return known;
-    const pool = this.#find(chain, 0);
-    this.#pools.set(chain, pool);
-    return pool;
+    return this.#find(chain, 0);
   }
 
   #find(chain: string, depth: number): Pool {
-    const rules = this.#chains.rules("nat", chain);
     if (depth > deepest) return { servers: [] };
-    if (chain.startsWith("KUBE-FW-")) return this.#findAdmitted(rules, depth);
+    if (chain.startsWith("KUBE-FW-")) return this.#findAdmitted(this.#chains.rules("nat", chain), depth);
+    if (!chain.startsWith("KUBE-EXT-")) return this.#spread(chain);
     // A chain of routes: the last one, without a condition, is for everybody.
-    const onward = rules.find((rule) => isRoute(rule));
-    if (chain.startsWith("KUBE-EXT-") && onward === undefined) return { servers: [] };
-    if (chain.startsWith("KUBE-EXT-") && onward !== undefined) return this.#find(onward.target, depth + 1);
-    return this.#spread(chain);
+    const onward = this.#chains.rules("nat", chain).find(isRoute);
+    return onward === undefined ? { servers: [] } : this.#find(onward.target, depth + 1);
   }
 
   /** Sources that are let into the chain behind. */
   #findAdmitted(rules: readonly RuleLine[], depth: number): Pool {
-    const entrances = rules.filter(({ target }) => target.startsWith("KUBE-") && !markChains.has(target));
+    const entrances = rules.filter(({ target }) => target.startsWith("KUBE-"));
     const [entrance] = entrances;
     if (entrance === undefined) return { servers: [] };
     const pool = this.#find(entrance.target, depth + 1);
@@ -78,9 +78,10 @@ export class RulePools {
   }
 
   #spread(chain: string): Pool {
-    const servers: Found[] = [];
-    const affinity = this.#collect(chain, 1, new FoundServers(servers), 0);
-    return affinity === undefined ? { servers } : { servers, affinitySeconds: affinity };
+    const found = new FoundServers();
+    const affinity = this.#collect(chain, 1, found, 0);
+    const { servers, isAscending } = found;
+    return { servers, isAscending, ...(affinity === undefined ? {} : { affinitySeconds: affinity }) };
   }
 
   /** @returns seconds of affinity, if there is any */
@@ -88,24 +89,52 @@ export class RulePools {
     if (depth > deepest) return undefined;
     let left = share;
     let affinity: number | undefined;
-    for (const rule of this.#chains.rules("nat", chain)) {
+    let memory: AffinityMemory | undefined;
+    for (const rule of this.#chains.parts("nat", chain)) {
+      if (rule instanceof TranslationRun) {
+        left = this.#collectRun(rule, left, memory, found);
+        continue;
+      }
       affinity ??= rule.recentSeconds ?? rule.setTimeout;
-      const leads =
-        rule.target === "DNAT" || (rule.target.startsWith("KUBE-") && !markChains.has(rule.target));
-      if (!leads) continue;
+      memory = memoryOf(rule) ?? memory;
+      const { target } = rule;
+      if (target !== "DNAT" && !target.startsWith("KUBE-")) continue;
       const remembered = rule.recentSeconds !== undefined || rule.otherMatches;
       const taken = remembered ? 0 : left * (rule.probability ?? 1);
       left -= taken;
-      if (rule.target === "DNAT") found.add(rule, taken);
-      else if (!remembered) affinity = this.#collect(rule.target, taken, found, depth + 1) ?? affinity;
+      if (target === "DNAT") found.addRule(rule, taken, memory);
+      else if (!remembered) affinity = this.#collect(target, taken, found, depth + 1) ?? affinity;
     }
     return affinity;
   }
+
+  /** @returns the share that is left for the rules behind */
+  #collectRun(
+    { from, to }: TranslationRun,
+    share: number,
+    memory: AffinityMemory | undefined,
+    found: FoundServers,
+  ): number {
+    const { translations } = this.#chains;
+    let left = share;
+    for (let place = from; place < to; place++) {
+      const taken = left * translations.chance(place);
+      left -= taken;
+      found.addTranslation(translations, place, taken, memory);
+    }
+    return left;
+  }
+}
+
+/** What a rule writes the client down in, or looks it up in. */
+function memoryOf({ recentName, setName }: RuleLine): AffinityMemory | undefined {
+  if (recentName !== undefined) return { kind: "list", name: recentName };
+  return setName === undefined ? undefined : { kind: "set", name: setName };
 }
 
 /** Whether a rule sends everybody on to another chain. */
 function isRoute({ target, otherMatches }: RuleLine): boolean {
-  return target.startsWith("KUBE-") && !markChains.has(target) && !otherMatches;
+  return target.startsWith("KUBE-") && !otherMatches;
 }
 
 /** Few servers are looked through faster than they are looked up. */
@@ -113,35 +142,77 @@ const fewServers = 24;
 
 /** The servers of a pool while they are found. */
 class FoundServers {
-  readonly #list: Found[];
-  readonly #ends: string[] = [];
-  #places: Map<string, number> | undefined;
+  readonly servers: Found[] = [];
+  /** What each of them is told by: IPv4 makes a number, IPv6 a text. */
+  readonly #keys: (number | string)[] = [];
+  #places: Map<number | string, number> | undefined;
+  #largest = -1;
+  #isAscending = true;
 
-  constructor(list: Found[]) {
-    this.#list = list;
+  /** See {@link Pool}. */
+  get isAscending(): boolean {
+    return this.#isAscending && this.#largest < 2 ** 31 * 65_536;
   }
 
   /** Counts what a rule lets through, be it by chance or because the client is remembered. */
-  add(rule: RuleLine, share: number): void {
-    const end = rule.to ?? "";
-    const known = this.#list[this.#placeOf(end)];
-    if (known !== undefined) {
-      known.share += share;
-      known.connections += rule.packets;
-      known.recentName ??= rule.recentName;
+  addRule({ to = "", packets }: RuleLine, share: number, memory: AffinityMemory | undefined): void {
+    const colon = to.lastIndexOf(":");
+    const address = to.startsWith("[") ? to.slice(1, colon - 1) : to.slice(0, colon);
+    const port = Number(to.slice(colon + 1));
+    const known = this.#known(keyOf(ipv4Word(address) ?? -1, address, port));
+    if (known === undefined) {
+      this.servers.push({ address, port, share, connections: packets, memory });
       return;
     }
-    const colon = end.lastIndexOf(":");
-    const address = end.startsWith("[") ? end.slice(1, colon - 1) : end.slice(0, colon);
-    const port = Number(end.slice(colon + 1));
-    this.#places?.set(end, this.#list.length);
-    this.#ends.push(end);
-    this.#list.push({ address, port, share, connections: rule.packets, recentName: rule.recentName });
+    known.share += share;
+    known.connections += packets;
+    known.memory ??= memory;
   }
 
-  #placeOf(end: string): number {
-    if (this.#list.length < fewServers) return this.#ends.indexOf(end);
-    this.#places ??= new Map(this.#ends.map((known, index) => [known, index]));
-    return this.#places.get(end) ?? -1;
+  /** The same for a rule that only translates. */
+  addTranslation(
+    translations: Translations,
+    place: number,
+    share: number,
+    memory: AffinityMemory | undefined,
+  ): void {
+    const [word, port, connections] = [
+      translations.word(place),
+      translations.port(place),
+      translations.packets(place),
+    ];
+    const known = this.#known(keyOf(word, word < 0 ? translations.address(place) : "", port));
+    if (known === undefined) {
+      const address = translations.address(place);
+      this.servers.push({ address, port, share, connections, memory });
+      return;
+    }
+    known.share += share;
+    known.connections += connections;
+    known.memory ??= memory;
   }
+
+  /** The server of a key that was there before; undefined for a new one, which has to be added then. */
+  #known(key: number | string): Found | undefined {
+    // Rules stand in the order of the addresses, mostly.
+    if (typeof key === "number" && key > this.#largest) this.#largest = key;
+    else {
+      this.#isAscending = false;
+      const place = this.#placeOf(key);
+      if (place >= 0) return this.servers[place];
+    }
+    this.#places?.set(key, this.#keys.length);
+    this.#keys.push(key);
+    return undefined;
+  }
+
+  #placeOf(key: number | string): number {
+    if (this.#keys.length < fewServers) return this.#keys.indexOf(key);
+    this.#places ??= new Map(this.#keys.map((known, index) => [known, index]));
+    return this.#places.get(key) ?? -1;
+  }
+}
+
+function keyOf(word: number, address: string, port: number): number | string {
+  return word < 0 ? `${address} ${port}` : word * 65_536 + port;
 }

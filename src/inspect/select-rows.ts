@@ -8,6 +8,7 @@
 import { virtualServerName } from "../ipvs/netlink/virtual-server.ts";
 import type { RowSelection } from "./ipvsadm-command.ts";
 import type { ConnectionRow, ServiceName, VirtualServerRow } from "./service-table.ts";
+import type { NamedServer } from "./table-reader.ts";
 
 /** Whether a selection asks for something that only names tell. */
 export function needsNames({ service, namespace }: RowSelection): boolean {
@@ -32,7 +33,7 @@ export function isSelectedRow(row: VirtualServerRow, selection: RowSelection): b
  */
 export function isSelectedConnection(
   connection: ConnectionRow,
-  row: VirtualServerRow | undefined,
+  row: NamedServer | undefined,
   selection: RowSelection,
 ): boolean {
   const { service, namespace, address } = selection;

@@ -7,12 +7,13 @@
  */
 import { ipBytes, ipText } from "../netlink/ip-address.ts";
 import type { EndpointSliceObject, ServiceObject } from "../proxier/objects.ts";
-import type {
-  FrontendKind,
-  RealServerRow,
-  ServiceName,
-  ServiceTable,
-  VirtualServerRow,
+import {
+  type FrontendKind,
+  type RealServerRow,
+  rowsFrom,
+  type ServiceName,
+  type ServiceTable,
+  type VirtualServerRow,
 } from "./service-table.ts";
 
 interface Named {
@@ -63,7 +64,7 @@ export class ServiceNames {
 
   /** The table with the names that are known. */
   name(table: ServiceTable): ServiceTable {
-    return { ...table, virtualServers: table.virtualServers.map((row) => this.nameRow(row)) };
+    return { ...table, virtualServers: rowsFrom(table.virtualServers, (row) => this.nameRow(row)) };
   }
 
   /** A virtual server and its real servers with the names that are known. */

@@ -27,7 +27,25 @@ export interface ServiceTable {
   /** Version and size, of IPVS. */
   readonly info?: IpvsInfo;
   /** In ipvsadm's order unless the kernel's was asked for. */
-  readonly virtualServers: readonly VirtualServerRow[];
+  readonly virtualServers: RowList;
+}
+
+/** Rows that can be gone through. Those of a large table are made while they are taken, so that nobody has to hold them all. */
+export interface RowList extends Iterable<VirtualServerRow> {
+  readonly length: number;
+}
+
+/** A list whose rows are made, each time that they are gone through, from so many items. */
+export function rowsFrom<Item>(
+  items: Iterable<Item> & { readonly length: number },
+  rowOf: (item: Item) => VirtualServerRow,
+): RowList {
+  return {
+    length: items.length,
+    *[Symbol.iterator]() {
+      for (const item of items) yield rowOf(item);
+    },
+  };
 }
 
 /** What kind of address of a Service a virtual server stands for. */

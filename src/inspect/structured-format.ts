@@ -19,7 +19,7 @@ export interface StructuredList {
 /** The list of a table. */
 export function tableList(
   { virtualServers, ...head }: ServiceTable,
-  kept: ServiceTable["virtualServers"] = virtualServers,
+  kept: StructuredList["entries"] = virtualServers,
 ): StructuredList {
   return { head, name: "virtualServers", entries: kept };
 }

@@ -7,7 +7,7 @@
  */
 import { realServerName } from "../ipvs/netlink/real-server.ts";
 import { virtualServerName } from "../ipvs/netlink/virtual-server.ts";
-import type { ServiceTable, TrafficCounts } from "./service-table.ts";
+import { rowsFrom, type ServiceTable, type TrafficCounts } from "./service-table.ts";
 
 /**
  * The later table with rates.
@@ -25,7 +25,7 @@ export function rateTable(before: ServiceTable, after: ServiceTable, seconds: nu
   }
   const rates = (name: string, totals: TrafficCounts | undefined): { readonly rates?: TrafficCounts } =>
     totals === undefined ? {} : { rates: ratesOf(earlier.get(name), totals, seconds) };
-  const virtualServers = after.virtualServers.map((row) => {
+  const virtualServers = rowsFrom(after.virtualServers, (row) => {
     const name = virtualServerName(row);
     const realServers = row.realServers.map((server) => ({
       ...server,

@@ -6,7 +6,7 @@
 import type { SyncDaemon } from "../ipvs/netlink/sync-daemon.ts";
 import type { Timeouts } from "../ipvs/netlink/timeouts.ts";
 import type { VirtualServerKey } from "../ipvs/netlink/virtual-server.ts";
-import type { ConnectionRow, ServiceTable, TableSource, VirtualServerRow } from "./service-table.ts";
+import type { ConnectionRow, ServiceName, ServiceTable, TableSource } from "./service-table.ts";
 
 /** How much of a table to read. */
 export interface TableRequest {
@@ -22,6 +22,11 @@ export interface TableRequest {
   readonly server?: VirtualServerKey;
 }
 
+/** A virtual server, of which it matters whose it is. */
+export interface NamedServer {
+  readonly service?: ServiceName | undefined;
+}
+
 /** Reads one table. Nothing that it does changes the kernel. */
 export interface TableReader {
   readonly source: TableSource;
@@ -32,7 +37,7 @@ export interface TableReader {
    *
    * @param visit also gets the virtual server, where it is known
    */
-  connections(visit: (row: ConnectionRow, server: VirtualServerRow | undefined) => void): Promise<void>;
+  connections(visit: (row: ConnectionRow, server: NamedServer | undefined) => void): Promise<void>;
   timeouts(): Timeouts;
   daemons(): Promise<readonly SyncDaemon[]>;
 }

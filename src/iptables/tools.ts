@@ -72,13 +72,28 @@ export async function readKernel(variant: Variant, family: Family): Promise<Know
  * Hands over the text of all tables of a family, in pieces that are cut anywhere.
  *
  * @param push must not throw
- * @param options `counters`: before each rule what it has let through; not so by default
  * @throws ToolError when the dump fails
  */
 export async function dumpTables(
   variant: Variant,
   family: Family,
   push: (text: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  await dumpTableBytes(variant, family, (piece) => push(decoder.decode(piece, { stream: true })));
+}
+
+/**
+ * The same as bytes.
+ *
+ * @param push must not throw
+ * @param options `counters`: before each rule what it has let through; not so by default
+ * @throws ToolError when the dump fails
+ */
+export async function dumpTableBytes(
+  variant: Variant,
+  family: Family,
+  push: (piece: Uint8Array) => void,
   { counters = false }: { readonly counters?: boolean } = {},
 ): Promise<void> {
   const args = [`${prefix(family)}-save`, ...(counters ? ["-c"] : [])];
@@ -200,14 +215,16 @@ export async function acceptsRule(variant: Variant, family: Family, line: string
 function run(
   file: string,
   args: readonly string[],
-  onStdout?: (text: string) => void,
+  onStdout?: (piece: Uint8Array) => void,
   stdin = "",
 ): Promise<ToolResult> {
   return new Promise((resolve) => {
     const child = spawn(file, [...args], { stdio: ["pipe", "pipe", "pipe"] });
     let stdout = "";
     let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", onStdout ?? ((text: string) => (stdout += text)));
+    if (onStdout === undefined)
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    else child.stdout.on("data", onStdout);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(0, 8_192);
     });

@@ -33,6 +33,8 @@ export interface ObservedSet {
   readonly revision: number;
   /** Undefined for sets without that parameter. */
   readonly maximumElements: number | undefined;
+  /** How many entries it holds, without those that have run out. Undefined if the kernel does not say. */
+  readonly elements: number | undefined;
   readonly timeoutSeconds: number | undefined;
   /** Whether entries carry packet marks. */
   readonly marks: boolean;
@@ -139,10 +141,14 @@ async function collectSets(
   return listing.sets();
 }
 
-type Parameters = Pick<ObservedSet, "maximumElements" | "timeoutSeconds" | "marks" | "references">;
+type Parameters = Pick<
+  ObservedSet,
+  "maximumElements" | "elements" | "timeoutSeconds" | "marks" | "references"
+>;
 
 const noParameters: Parameters = {
   maximumElements: undefined,
+  elements: undefined,
   timeoutSeconds: undefined,
   marks: false,
   references: 0,
@@ -193,6 +199,7 @@ function readPart(message: NetlinkMessage): Part {
 
 function readParameters(reader: AttributeReader): Parameters {
   let maximumElements: number | undefined;
+  let elements: number | undefined;
   let timeoutSeconds: number | undefined;
   let marks = false;
   let references = 0;
@@ -200,6 +207,9 @@ function readParameters(reader: AttributeReader): Parameters {
     switch (reader.type) {
       case parameterAttribute.maximumElements:
         maximumElements = reader.be32();
+        break;
+      case parameterAttribute.elements:
+        elements = reader.be32();
         break;
       case parameterAttribute.timeout:
         timeoutSeconds = reader.be32();
@@ -212,7 +222,7 @@ function readParameters(reader: AttributeReader): Parameters {
         break;
     }
   }
-  return { maximumElements, timeoutSeconds, marks, references };
+  return { maximumElements, elements, timeoutSeconds, marks, references };
 }
 
 function supportedType(type: string): SetType | undefined {

@@ -292,6 +292,7 @@ function setLifeCase(definition: SetDefinition, entries: readonly SetEntry[]): C
       const set = await readSet(connection, definition.name);
       expect(set).toMatchObject({ name: definition.name, type: definition.type, references: 0 });
       expect(set?.family).toBe(definition.family);
+      expect(set?.elements).toBe(entries.length);
       expect(sorted(set?.entries)).toEqual(sorted(entries));
       for (const entry of entries) {
         const strictly = deleteEntryRequest(definition.name, entry, { strict: true });

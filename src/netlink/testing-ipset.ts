@@ -197,6 +197,7 @@ function encodeSet(name: string, set: FakeSet, headersOnly: boolean): FakeReply[
     if (timeoutSeconds !== undefined) data.be32(parameterAttribute.timeout, timeoutSeconds);
     if (marks) data.be32(parameterAttribute.flags, setFlags.marks);
     data.be32(parameterAttribute.references, references);
+    data.be32(parameterAttribute.elements, set.entries.size);
   });
   const messages = [first];
   const entries = headersOnly ? [] : [...set.entries.values()];

@@ -49,6 +49,23 @@ test("compareRealServers() orders by the words of addresses, whatever their fami
   expect(servers.toReversed().toSorted(compareRealServers)).toEqual(servers);
 });
 
+test("sortVirtualServers() sorts IPv4 below 128.0.0.0 by compareVirtualServers(), an address of IPv6 among them or not", () => {
+  const anyKey = fc.record({
+    protocol: fc.constantFrom("TCP", "UDP", "SCTP"),
+    address: fc
+      .tuple(fc.nat(127), fc.nat(255), fc.constantFrom(0, 255))
+      .map(([first, second, last]) => `${first}.${second}.0.${last}`),
+    port: fc.constantFrom(0, 80, 65_535),
+  });
+  const ipv6: VirtualServerKey = { protocol: "TCP", address: "2001:db8::1", port: 80 };
+  fc.assert(
+    fc.property(fc.array(anyKey, { maxLength: 60 }), fc.boolean(), (ipv4, mixed) => {
+      const keys: readonly VirtualServerKey[] = mixed ? [ipv6, ...ipv4] : ipv4;
+      expect(sortVirtualServers(keys, (key) => key)).toEqual(keys.toSorted(compareVirtualServers));
+    }),
+  );
+});
+
 test("sortVirtualServers() sorts by compareVirtualServers(), where no circle can be in the list", () => {
   // A circle needs numbers on both sides of 2^31.
   const anyKey = anyVirtualServerKey.map((key): VirtualServerKey => {
