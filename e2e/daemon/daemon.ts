@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import type { Node } from "../harness/cluster.ts";
 import type { CommandResult } from "../harness/command.ts";
 import { nodeProgram } from "../harness/remote-agent.ts";
-import { testedMode } from "../harness/tested-mode.ts";
+import { inGuest, testedMode } from "../harness/tested-mode.ts";
 import { ConfigFile } from "./config-file.ts";
 import { DaemonLog, type LogMark } from "./daemon-log.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
@@ -53,7 +53,7 @@ const configuration = {
 };
 
 /** A start takes long on a machine that is busy with something else. */
-const patient: WaitOptions = { timeoutMilliseconds: 60_000 };
+const patient: WaitOptions = { timeoutMilliseconds: inGuest ? 240_000 : 60_000 };
 
 /** A running daemon. It ends with its node's namespace at the latest. */
 export class Daemon implements AsyncDisposable {

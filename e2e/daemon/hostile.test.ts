@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, createCluster, type Node } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { testedVariant } from "../harness/tested-mode.ts";
 import { apply, Daemon } from "./daemon.ts";
 import { Manifests } from "./manifests.ts";
 import { type ServiceShape, withPods } from "./objects.ts";
@@ -143,7 +144,7 @@ describeOnKernel("manifests that are wrong", NEEDS, () => {
   let daemon: Daemon;
 
   beforeAll(async () => {
-    cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant: "nft" });
+    cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant: testedVariant });
     node = cluster.node(0);
     await node.pod("pod1-1").agent.listen({ tcp: [8080] });
     manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
@@ -155,7 +156,7 @@ describeOnKernel("manifests that are wrong", NEEDS, () => {
 
   test.each(cases)("$what", async ({ text, object, field = "", served }) => {
     const mark = daemon.log.mark();
-    const before = await savedRules(node, "nft");
+    const before = await savedRules(node, testedVariant);
     manifests.write("bad.yaml", text);
     await change();
     const reports = daemon.log.complaints(mark);
@@ -172,7 +173,7 @@ describeOnKernel("manifests that are wrong", NEEDS, () => {
     expect(daemon.log.complaints(mark)).toEqual(reports);
     expect(daemon.log.find("A problem with an object is gone", mark).length).toBe(reports.length);
     expect(await daemon.metric("kube_sluice_problems")).toBe("0");
-    expect(await savedRules(node, "nft")).toBe(before);
+    expect(await savedRules(node, testedVariant)).toBe(before);
   });
 
   test("two Services that claim one address and port", async () => {

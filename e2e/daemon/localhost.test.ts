@@ -8,11 +8,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Outcome, Protocol } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster, type Node, type Pod } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { testedMode, testedVariants } from "../harness/tested-mode.ts";
 import { apply, Daemon, type DaemonOptions } from "./daemon.ts";
 import { eventually } from "./eventually.ts";
 import { Manifests } from "./manifests.ts";
 import { type ApiObject, type ServiceShape, service, sliceOf } from "./objects.ts";
-import { savedRules, type Variant } from "./rules.ts";
+import { savedRules } from "./rules.ts";
 
 const NEEDS = { programs: ["iptables-nft", "iptables-legacy"], plugins: ["bridge", "host-local"] };
 
@@ -24,7 +25,7 @@ const web: ServiceShape = { name: "web", clusterIP: "10.96.0.10", ports };
 const web6: ServiceShape = { name: "web6", clusterIP: "fd00:10:96::10", ports };
 
 describeOnKernel("node ports on localhost", NEEDS, () => {
-  describe.each<Variant>(["nft", "legacy"])("with iptables-%s", (variant) => {
+  describe.each(testedVariants)("with iptables-%s", (variant) => {
     let cluster: Cluster;
     let node: Node;
     let manifests: Manifests;
@@ -105,8 +106,12 @@ describeOnKernel("node ports on localhost", NEEDS, () => {
     test("the kernel keeps packets of 127.0.0.0/8 on the node, and translates none", async () => {
       expect(node.namespace.sysctl("net/ipv4/conf/all/route_localnet")).toBe("0");
       await servers("127.0.0.1", "TCP");
-      const rules = await savedRules(node, variant, { tables: ["nat"], counters: true });
-      expect(rules).toMatch(/! -d 127\.0\.0\.0\/8 .*KUBE-NODEPORTS/);
+      const rules = await savedRules(node, variant, { counters: true });
+      expect(rules).toMatch(
+        testedMode === "ipvs"
+          ? /-A KUBE-IPVS-FILTER ! -d 127\.0\.0\.0\/8 .*KUBE-SLUICE-PORT/
+          : /-A KUBE-SERVICES ! -d 127\.0\.0\.0\/8 .*KUBE-NODEPORTS/,
+      );
       // From outside node ports work as ever.
       expect(await cluster.client.agent.connect({ ip: node.ip, port: 30_080 })).toMatchObject({
         kind: "answered",

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, createCluster, type Node, type Pod } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
+import { testedMode, testedVariant } from "../harness/tested-mode.ts";
 import { apply, Daemon } from "./daemon.ts";
 import type { DnsReport } from "./dns-load.ts";
 import { DnsLoad, DnsServer } from "./dns-programs.ts";
@@ -43,7 +44,7 @@ describeOnKernel("a DNS server behind a Service", NEEDS, () => {
   const servers = new Map<Pod, { readonly server: DnsServer; conditions: Conditions }>();
 
   beforeAll(async () => {
-    cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant: "nft" });
+    cluster = await createCluster({ nodes: 1, podsPerNode: 1, variant: testedVariant });
     node = cluster.node(0);
     manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);
     daemon = await Daemon.start(node, { from: { manifests: manifests.path } });
@@ -133,7 +134,12 @@ describeOnKernel("a DNS server behind a Service", NEEDS, () => {
       expect(await endpointsOfFlows()).not.toContain(`${old.ip}:53`);
       await node.removePod(old.name);
     }
-    expect((await load.report()).failed).toEqual({});
+    if (testedMode === "iptables") {
+      expect((await load.report()).failed).toEqual({});
+    } else {
+      // IPVS drops what a connection sends from the removal of its endpoint to that of its entry in connection tracking.
+      expect(await failures()).toBeLessThanOrEqual(2);
+    }
   });
 
   test("loses no more than the queries on the way when a pod is killed", async () => {
@@ -170,7 +176,7 @@ describeOnKernel("an HTTP server behind a Service", NEEDS, () => {
   };
 
   beforeAll(async () => {
-    cluster = await createCluster({ nodes: 1, podsPerNode: 2, variant: "nft" });
+    cluster = await createCluster({ nodes: 1, podsPerNode: 2, variant: testedVariant });
     node = cluster.node(0);
     server = node.pod("pod1-1");
     manifests = new Manifests(join(node.directory, "manifests"), cluster.nodes);

@@ -34,6 +34,7 @@ import {
   socketAddress,
   takeSocketError,
 } from "./libc.ts";
+import { inGuest } from "./tested-mode.ts";
 
 /** Told of what happens on a connection after its first greeting. */
 export interface ConnectionWatcher {
@@ -54,6 +55,9 @@ export interface Connection {
   ping(): void;
   close(): void;
 }
+
+/** Time for a connection, in milliseconds, unless told. */
+const patience = inGuest ? 15_000 : 3000;
 
 /** A failed outcome. */
 export type Failed = Extract<Outcome, { readonly kind: Failure }>;
@@ -91,7 +95,7 @@ function icmpFailure(error: IcmpError): ConnectFailure {
  * only a request that makes no sense rejects.
  */
 export async function openConnection(request: ConnectRequest): Promise<Connection | Failed> {
-  const deadline = performance.now() + (request.timeoutMilliseconds ?? 3000);
+  const deadline = performance.now() + (request.timeoutMilliseconds ?? patience);
   try {
     return request.protocol === "UDP" ? await openUdp(request, deadline) : await openTcp(request, deadline);
   } catch (error) {

@@ -46,7 +46,7 @@ export interface Target {
 
 /** A connection to make and to close again. */
 export interface ConnectRequest extends Target {
-  /** Time for the whole: connecting and being greeted. 3000 unless told. */
+  /** Time for the whole: connecting and being greeted. 3000 unless told, 15,000 in a guest. */
   readonly timeoutMilliseconds?: number;
   /** Size of the request, and of the answer to it; a short line each unless told. */
   readonly bytes?: number;

@@ -1,16 +1,25 @@
 /**
- * Suites that hold for every mode, in ipvs mode: UDP clients, the health-check port. They run in one guest, as they stand; `e2e/harness/tested-mode.ts` tells them the mode.
- *
- * Not among them: what ends before a backend is asked (API faults, hostile objects, least privilege), what is about
- * iptables mode alone (refused lines, `recent` and its sets, the life of rules), and real programs, which would take longer
- * than they add to these: the way of their packets is the same. Stories and rolling updates are not
- * either: on a busy machine a guest takes a step in parts, and ends a pod that has not got to what it was sent. They can be
- * run by hand:
+ * Suites that hold for every mode, in ipvs mode: the stories, clients that are served while pods come and go, objects that
+ * are wrong, node ports on localhost by the forwarder, the health-check port. They run in one guest, as they stand;
+ * `e2e/harness/tested-mode.ts` tells them the mode. By hand:
  *
  * ```
  * e2e/uml/run.sh env SLUICE_TESTED_MODE=ipvs node_modules/.bin/node node_modules/vitest/vitest.mjs \
  *   run --project e2e --pool=threads e2e/scenarios
  * ```
+ *
+ * The others, and why they are not among these:
+ *
+ * - There is a suite of this folder for it, with what is particular to the mode: `daemon/affinity` (node, schedulers; its
+ *   lists and sets are iptables mode's), `daemon/lifecycle` (lifecycle, restarts), `daemon/live-config` (mode-switch),
+ *   `daemon/least-privilege` (daemon), `takeover` (takeover, mode-change), `flows` (flows), `doctor`, `networks` and
+ *   `inspect` (doctor/ipvs, networks/ipvs, daemon).
+ * - It ends before a backend is asked: `daemon/api-faults`, `daemon/bad-api`, `daemon/init-only`, `cli`, `apiserver`,
+ *   `kube-source`.
+ * - It is about iptables or another part alone: `daemon/refusal` (refused lines), `iptables-*`, `nft-table`, `netlink`.
+ * - `daemon/invalid-packets`: IPVS translates packets that connection tracking cannot place, so that most of it has no
+ *   counterpart; that they are dropped where a connection is masqueraded stands in the golden text of the fixed rules.
+ * - `live` (the terminal and the page) shows counters, whose readers are tested in daemon.
  *
  * @module
  */
@@ -21,9 +30,17 @@ import { describeOnKernel } from "../harness/requirements.ts";
 import { modeVariable } from "../harness/tested-mode.ts";
 import { runFilesInGuest } from "./guest.ts";
 
-const seconds = 600;
+const seconds = 1200;
 
-const files = ["daemon/rolling-update.test.ts", "daemon/udp-flows.test.ts", "daemon/health-check.test.ts"];
+const files = [
+  "daemon/health-check.test.ts",
+  "daemon/hostile.test.ts",
+  "daemon/localhost.test.ts",
+  "daemon/real-programs.test.ts",
+  "daemon/rolling-update.test.ts",
+  "daemon/udp-flows.test.ts",
+  "scenarios/scenarios.test.ts",
+];
 
 const folder = fileURLToPath(new URL("..", import.meta.url));
 

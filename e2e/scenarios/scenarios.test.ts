@@ -11,7 +11,7 @@ import type { Outcome } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster } from "../harness/cluster.ts";
 import type { Host } from "../harness/host.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
-import { testedMode, testedVariants } from "../harness/tested-mode.ts";
+import { inGuest, testedMode, testedVariants } from "../harness/tested-mode.ts";
 import { addressesOf, clientGateway, nodeNames, placeOf, places, routedPrefixes } from "./places.ts";
 import { type ExpectedPacket, readStories, type Step } from "./story.ts";
 
@@ -22,7 +22,7 @@ const mostAttempts = 64;
 const leastAttempts = 6;
 
 /** What is not answered within this time never is. */
-const silenceMs = 250;
+const silenceMs = inGuest ? 1000 : 250;
 
 const NEEDS = {
   programs: ["iptables-nft", "iptables-legacy", "ipset"],
@@ -89,13 +89,18 @@ function hostOf(cluster: Cluster, name: string): Host {
   return host;
 }
 
-/** In ipvs mode a Service's address is the node's own: what no Service has asked for ends there, and is refused. */
+/**
+ * In ipvs mode a Service's address is the node's own: what no Service has asked for ends there, and is refused. And a node
+ * port that is no Service's any more is refused by a rule until its former connections have ended.
+ */
 function outcomesOf(fate: "rejected" | "refused" | "dropped" | "none"): readonly string[] {
   switch (fate) {
     case "dropped":
       return ["timeout"];
     case "none":
       return testedMode === "ipvs" ? ["timeout", "rejected"] : ["timeout"];
+    case "refused":
+      return testedMode === "ipvs" ? ["refused", "rejected"] : ["refused"];
     default:
       return [fate];
   }
