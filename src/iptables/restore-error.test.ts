@@ -72,6 +72,22 @@ const captured: readonly (readonly [
     "iptables-restore v1.8.9 (nf_tables):; line 4: RULE_APPEND failed (Too many links): rule in chain PREROUTING",
   ],
   [
+    "nft: no memory left, which is told of whatever line was being written",
+    "iptables-restore v1.8.9 (nf_tables): \nline 4: RULE_APPEND failed (Cannot allocate memory): rule in chain B\n",
+    4,
+    "busy",
+    4,
+    "iptables-restore v1.8.9 (nf_tables):; line 4: RULE_APPEND failed (Cannot allocate memory): rule in chain B",
+  ],
+  [
+    "nft: no room for what the kernel answers",
+    "iptables-restore v1.8.9 (nf_tables): \nline 9: CHAIN_USER_ADD failed (No buffer space available): chain B\n",
+    4,
+    "busy",
+    9,
+    "iptables-restore v1.8.9 (nf_tables):; line 9: CHAIN_USER_ADD failed (No buffer space available): chain B",
+  ],
+  [
     "both: no COMMIT",
     "iptables-restore: COMMIT expected at line 3\n",
     1,

@@ -8,7 +8,7 @@
 export type RestoreErrorCode =
   /** A line was refused: by the tool, or by the kernel at commit. */
   | "rejected"
-  /** The xtables lock was not obtained in time: the same input may succeed next time. */
+  /** Neither the line nor its Service is to blame (a lock, memory): the same input may succeed next time. */
   | "busy"
   /** The tool could not be started. */
   | "unavailable"
@@ -36,6 +36,10 @@ export function isRestoreError(error: unknown, code?: RestoreErrorCode): error i
 
 const maximumMessageLength = 600;
 
+/** What passes by itself: the lock is held, or the kernel (or the control group) has no memory just now. */
+const passing =
+  /xtables lock|Resource temporarily unavailable|Cannot allocate memory|Memory allocation problem|No buffer space/;
+
 /**
  * Reads the error output of iptables-restore 1.8, legacy and nft.
  *
@@ -54,7 +58,7 @@ export function restoreErrorOf(stderr: string, exitCode: number | null, linesBef
   const telling = lines.filter((one) => one !== "" && !/^(Try `|Error occurred at line)/.test(one));
   const words = (telling.length > 0 ? telling : lines).join("; ").slice(0, maximumMessageLength);
   const message = words === "" ? `iptables-restore ended with ${exitCode ?? "a signal"}` : words;
-  if (/xtables lock|Resource temporarily unavailable/.test(text)) {
+  if (passing.test(text)) {
     return new RestoreError("busy", message, relative);
   }
   return new RestoreError(line !== undefined ? "rejected" : "died", message, relative);
