@@ -90,6 +90,26 @@ test("parseManifest() puts objects without a namespace into default, as kubectl 
   ]);
 });
 
+test("parseManifest() takes a slice's port without a name for an unnamed one, as the API server does", async () => {
+  const text = `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}, {port: 9090, name: null}, {port: 90, name: admin}, 5]
+endpoints: [{addresses: [10.244.1.1]}]
+`;
+  const { objects } = await parse(text);
+  expect(objects).toMatchObject([
+    {
+      object: { ports: [{ name: "" }, { name: "" }, { name: "admin" }] },
+      problems: [{ field: "ports[3]" }],
+    },
+  ]);
+  const [port, ...others] = (await parse(text.replace(/^ports: .*$/m, "ports: none"))).objects;
+  expect(others).toEqual([]);
+  expect(port?.problems).toMatchObject([{ field: "ports" }]);
+});
+
 test("parseManifest() reads Lists, typed ones too, in YAML and JSON", async () => {
   const { kind: _, apiVersion: __, ...untyped } = serviceJson("b", "1");
   const list = {

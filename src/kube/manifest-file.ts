@@ -2,7 +2,8 @@
  * The objects in one manifest file, YAML or JSON.
  *
  * A file may hold several documents and Lists; kinds that no proxy needs are left out. What kubectl would fill in is
- * filled in: a namespaced object without a namespace is in `default`.
+ * filled in: a namespaced object without a namespace is in `default`. So is what the API server would fill in where a proxy
+ * would otherwise do without: an EndpointSlice's port without a name is an unnamed port.
  *
  * A file is sound or it is not: of a file with a syntax error nothing is taken, because the part that can be read
  * may not be what its author meant.
@@ -197,7 +198,7 @@ function* items(json: JsonRecord, type: TypeMeta, depth: number): Generator<Item
   }
   const kind = watchedKinds[`${type.apiVersion} ${type.kind}`];
   if (kind !== undefined) {
-    yield { kind, json: kind === "Node" ? json : inNamespace(json) };
+    yield { kind, json: completed(kind, json) };
   }
 }
 
@@ -214,6 +215,29 @@ const watchedKinds: Readonly<Record<string, ObjectKind | undefined>> = {
   "discovery.k8s.io/v1 EndpointSlice": "EndpointSlice",
   "v1 Node": "Node",
 };
+
+function completed(kind: ObjectKind, json: JsonRecord): JsonRecord {
+  switch (kind) {
+    case "Node":
+      return json;
+    case "Service":
+      return inNamespace(json);
+    case "EndpointSlice":
+      return withPortNames(inNamespace(json));
+  }
+}
+
+function withPortNames(json: JsonRecord): JsonRecord {
+  const ports = json["ports"];
+  if (!Array.isArray(ports)) {
+    return json;
+  }
+  const named = (port: unknown): unknown => {
+    const record = asRecord(port);
+    return record === undefined ? port : { ...record, name: record["name"] ?? "" };
+  };
+  return { ...json, ports: ports.map(named) };
+}
 
 function inNamespace(json: JsonRecord): JsonRecord {
   const metadata = asRecord(json["metadata"]);
