@@ -188,4 +188,22 @@ describe("IptablesBackend.sync()", () => {
     await node.sync();
     expect(node.kernel.save()).not.toContain(name);
   });
+
+  test("deletes a chain that only somebody else's rule kept, once that rule is gone", async () => {
+    const node = new Node();
+    node.cluster.put(service(), web(1));
+    await node.sync();
+    const empty = node.kernel.save();
+    const [, name = ""] = /:(KUBE-SVC-[A-Z2-7]{16}) /.exec(empty) ?? [];
+    node.kernel.edit("nat", "MINE", () => [`-A MINE -j ${name}`]);
+    node.cluster.drop(service());
+    await node.sync();
+    expect(node.kernel.save()).toContain(`:${name} `);
+    expect(node.kernel.save()).not.toContain(`-A ${name} `);
+    // As long as the rule is there nothing is tried.
+    expect(await node.sync("everything")).toMatchObject({ bytes: 0, removed: 0 });
+    node.kernel.edit("nat", "MINE", () => []);
+    expect(await node.sync("everything")).toMatchObject({ removed: 1, quarantined: [] });
+    expect(node.kernel.save()).not.toContain(name);
+  });
 });

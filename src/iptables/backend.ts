@@ -84,6 +84,9 @@ export class IptablesBackend implements Backend {
       change === "everything" || known === undefined
         ? await this.#everything(plan)
         : this.#changes(known, change.services);
+    if (round.full) {
+      this.#retryRemovals(round.known);
+    }
     // Whoever a refused change was about is suspected first.
     const suspects = round.services;
     for (let left = maximumRounds; ; left--) {
@@ -140,6 +143,16 @@ export class IptablesBackend implements Backend {
     for (const [service, { plan: refused }] of this.#quarantine) {
       if (service === longest || plan.services.get(service) !== refused) {
         this.#quarantine.delete(service);
+      }
+    }
+  }
+
+  /** Chains that could not be deleted are tried again when nothing that can be seen leads to them any more. */
+  #retryRemovals(known: KnownChains): void {
+    for (const chain of this.#undeletable) {
+      const [table = "", name = ""] = chain.split(" ");
+      if (!known.isReferenced(table, name)) {
+        this.#undeletable.delete(chain);
       }
     }
   }

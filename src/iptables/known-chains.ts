@@ -39,6 +39,8 @@ export class KnownChains {
   readonly #rules: Record<WantedTable, number> = { nat: 0, filter: 0 };
   /** Lines of built-in chains, `table -A CHAIN …`, and how often each is there. */
   readonly #builtIn = new Map<string, number>();
+  /** Chains that rules of other chains than ours lead to, as `table CHAIN`. */
+  readonly #references = new Set<string>();
   #hasMangleCanary = false;
 
   /** A scanner of iptables-save output that fills an instance; `known` is complete after the scanner's `end`. */
@@ -94,6 +96,18 @@ export class KnownChains {
       .flatMap(([key, times]) => Array<string>(times).fill(key.slice(table.length + 1)));
   }
 
+  /** Whether a rule that is not in a chain of ours leads to the chain: then the kernel does not let it be deleted. */
+  isReferenced(table: string, name: string): boolean {
+    return this.#references.has(`${table} ${name}`);
+  }
+
+  noteReference(table: string, line: string): void {
+    const [, target] = / -[jg] (KUBE-\S+)/.exec(line) ?? [];
+    if (target !== undefined) {
+      this.#references.add(`${table} ${target}`);
+    }
+  }
+
   noteMangleCanary(): void {
     this.#hasMangleCanary = true;
   }
@@ -136,7 +150,10 @@ class Visitor {
     if (open !== undefined) {
       addLine(open.state, line);
       open.rules += 1;
-    } else if (!this.#foreign.has(chain)) {
+      return;
+    }
+    this.#known.noteReference(this.#table, line);
+    if (!this.#foreign.has(chain)) {
       this.#known.noteBuiltIn(this.#table, line);
     }
   }
