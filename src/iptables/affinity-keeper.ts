@@ -74,6 +74,11 @@ export class AffinityKeeper {
 
   /** To be called before the rules of a Service are written: makes its sets exist. */
   prepare(service: ServicePlan): void {
+    if (service.ports.every((port) => port.affinity === undefined)) {
+      this.#lists.delete(service.key);
+      this.#replaceSets(service.key, []);
+      return;
+    }
     const mechanism = this.mechanism(service);
     const affine = service.ports.filter((port) => port.affinity !== undefined);
     const sets = mechanism === "recent" ? [] : affine.flatMap((port) => this.#setsOf(service, port));
@@ -88,7 +93,7 @@ export class AffinityKeeper {
       service.key,
       sets.map((set) => set.name),
     );
-    if (mechanism === "recent" && affine.length > 0) {
+    if (mechanism === "recent") {
       this.#lists.set(service.key, endpointNames(service));
     } else {
       this.#lists.delete(service.key);
@@ -188,8 +193,11 @@ export class AffinityKeeper {
   }
 
   #replaceSets(service: ObjectKey, sets: readonly string[]): void {
-    const before = this.#sets.get(service) ?? [];
-    this.#dropped.push(...before.filter((name) => !sets.includes(name)));
+    const before = this.#sets.get(service);
+    if (before === undefined && sets.length === 0) {
+      return;
+    }
+    this.#dropped.push(...(before ?? []).filter((name) => !sets.includes(name)));
     if (sets.length === 0) {
       this.#sets.delete(service);
     } else {

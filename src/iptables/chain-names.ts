@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Protocol } from "../proxier/objects.ts";
 
 /** Longest chain name that the kernel takes. */
@@ -60,20 +60,19 @@ export function partChainName(listChain: string, index: number): string {
 /** Most parts that {@link partChainName} can name within the kernel's limit. */
 export const maxParts: number = 36 * 36;
 
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const alphabet = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"];
+
+/** All pairs of characters: ten bits each. */
+const pairs: readonly string[] = alphabet.flatMap((first) => alphabet.map((second) => first + second));
 
 /** The first 16 base32 characters are the first 10 bytes. */
 function hash16(text: string): string {
-  const digest = createHash("sha256").update(text).digest();
+  const digest = hash("sha256", text, "buffer");
   let result = "";
-  for (let start = 0; start < 10; start += 5) {
-    let value = 0n;
-    for (let index = start; index < start + 5; index++) {
-      value = (value << 8n) | BigInt(digest[index] ?? 0);
-    }
-    for (let shift = 35n; shift >= 0n; shift -= 5n) {
-      result += alphabet[Number((value >> shift) & 31n)];
-    }
+  for (let at = 0; at < 10; at += 5) {
+    const high = digest.readUIntBE(at, 3) >> 4;
+    const low = digest.readUIntBE(at + 2, 3) & 0xf_ffff;
+    result += `${pairs[high >> 10]}${pairs[high & 1023]}${pairs[low >> 10]}${pairs[low & 1023]}`;
   }
   return result;
 }

@@ -4,11 +4,31 @@
  * @module
  */
 import type { LocalDetector } from "../proxier/plan.ts";
-import { inInterface, source } from "./builder/matches.ts";
+import { inInterface, not, source } from "./builder/matches.ts";
 import type { AddressMatch, InterfaceMatch } from "./builder/rule.ts";
 
-/** Matches by which a packet of local pods is known; the absence of a detector matches nothing and never gets here. */
-export function detectorMatch(detector: LocalDetector): AddressMatch | InterfaceMatch {
+/** How packets of local pods are known, and all others. */
+export interface DetectorMatches {
+  readonly pod: AddressMatch | InterfaceMatch;
+  readonly foreign: AddressMatch | InterfaceMatch;
+}
+
+/** A node has one detector, and nearly every Service a rule with it. */
+const known = new WeakMap<LocalDetector, DetectorMatches>();
+
+/** The matches of a detector; the absence of a detector matches nothing and never gets here. */
+export function detectorMatches(detector: LocalDetector): DetectorMatches {
+  const made = known.get(detector);
+  if (made !== undefined) {
+    return made;
+  }
+  const pod = podMatch(detector);
+  const matches = { pod, foreign: not(pod) };
+  known.set(detector, matches);
+  return matches;
+}
+
+function podMatch(detector: LocalDetector): AddressMatch | InterfaceMatch {
   switch (detector.kind) {
     case "cidr":
       return source(detector.cidr.text);

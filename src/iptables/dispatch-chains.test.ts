@@ -14,6 +14,7 @@ import type { DispatchName, ServiceEntry } from "./chain-set.ts";
 import { DispatchChains, dispatchNames } from "./dispatch-chains.ts";
 import { addressKey, portKey } from "./service-rules.ts";
 import { rootChains } from "./static-rules.ts";
+import { linesOfChain } from "./testing.ts";
 import { numberedAddress } from "./testing-cluster.ts";
 import { ownerOfLine, type WantedChain } from "./wanted-chain.ts";
 
@@ -64,7 +65,9 @@ function withEntries(entries: readonly ServiceEntry[], made: DispatchChains = ch
 /** Lines by table and chain, without those of empty chains. */
 function linesOf(all: readonly WantedChain[]): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(
-    all.filter(({ lines }) => lines.length > 0).map(({ table, name, lines }) => [`${table} ${name}`, lines]),
+    all
+      .filter(({ rules }) => rules > 0)
+      .map((chain) => [`${chain.table} ${chain.name}`, linesOfChain(chain)]),
   );
 }
 
@@ -226,7 +229,7 @@ describe("DispatchChains.all()", () => {
   test("knows whose each line is", () => {
     const made = withEntries(addresses("10.96.0", 17).map((ip) => atAddress("services", ip)));
     for (const chain of made.all()) {
-      for (const [index, line] of chain.lines.entries()) {
+      for (const [index, line] of linesOfChain(chain).entries()) {
         const isEntry = / -d \S+\/32 /.test(line);
         expect(ownerOfLine(chain, index)).toMatch(isEntry ? /^owner of a0a6000/ : /^$/);
       }
@@ -274,7 +277,7 @@ describe("DispatchChains.flush()", () => {
       { ...atAddress("services", "10.96.0.1"), rule: { matches: [], target: jump("KUBE-SVC-X") } },
       "ns/a",
     );
-    expect(made.flush().changed[0]?.lines[0]).toBe("-A KUBE-SERVICES -j KUBE-SVC-X");
+    expect(linesOfChain(made.flush().changed[0])[0]).toBe("-A KUBE-SERVICES -j KUBE-SVC-X");
   });
 });
 
@@ -283,8 +286,8 @@ test("DispatchChains.servicesRoot() follows the node", () => {
   made.setNode({ ...node("IPv4"), nodePorts: { kind: "listed", addresses: [address("192.168.0.2")] } });
   const root = made.servicesRoot();
   expect(root?.name).toBe("KUBE-SERVICES");
-  expect(root?.lines).toHaveLength(2);
-  expect(root?.lines[1]).toContain("-d 192.168.0.2/32");
+  expect(linesOfChain(root)).toHaveLength(2);
+  expect(linesOfChain(root)[1]).toContain("-d 192.168.0.2/32");
 });
 
 test("a tree that does not exist is refused", () => {
@@ -325,14 +328,15 @@ describe.each(["IPv4", "IPv6"] as const)("DispatchChains of %s", (family) => {
         fc.constantFrom(1, 2, 16),
         (entries, limit) => {
           const names = new Set<string>();
-          for (const { table, name, lines } of withEntries(entries, chains(family, limit)).all()) {
+          for (const chain of withEntries(entries, chains(family, limit)).all()) {
+            const { table, name } = chain;
             expect(names, `${table} ${name}`).not.toContain(`${table} ${name}`);
             expect(name.length).toBeLessThanOrEqual(maxChainNameLength);
             const isRoot = Object.values(rootChains).some(
               (root) => root.table === table && root.chain === name,
             );
             expect(isRoot || isServiceChain(name), name).toBe(true);
-            for (const line of lines) {
+            for (const line of linesOfChain(chain)) {
               const [, target = ""] = / -j (KUBE-\S+)$/.exec(line) ?? [];
               if (target !== "") {
                 expect(names).toContain(`${table} ${target}`);

@@ -8,7 +8,7 @@
 import { type Address, type Family, parseAddress } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import { destination, destinationType, dport, protocol, range } from "./builder/matches.ts";
-import { renderRule } from "./builder/render.ts";
+import { renderBody, renderRule } from "./builder/render.ts";
 import type { Match, TransportProtocol } from "./builder/rule.ts";
 import { jump } from "./builder/targets.ts";
 import { branchChainName, type ServicePrefix } from "./chain-names.ts";
@@ -16,7 +16,7 @@ import type { DispatchName, ServiceEntry } from "./chain-set.ts";
 import { type DispatchItem, DispatchTree } from "./dispatch-tree.ts";
 import type { RuleSettings } from "./settings.ts";
 import { dispatchTail, rootChains } from "./static-rules.ts";
-import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+import { type WantedChain, type WantedTable, wantedChain } from "./wanted-chain.ts";
 
 /** All trees; one whose root leads to another's comes before it. */
 export const dispatchNames: readonly DispatchName[] = [
@@ -73,7 +73,7 @@ export class DispatchChains {
   /** Enters a rule. Entering an equal one again changes nothing. */
   set(entry: ServiceEntry, owner: string): void {
     const tree = this.#tree(entry.dispatch);
-    const body = bodyOf(entry);
+    const body = renderBody(entry.rule);
     if (tree.get(entry.key, entry.id)?.body !== body) {
       tree.set({ key: entry.key, id: entry.id, value: { body, owner } });
     }
@@ -154,15 +154,8 @@ export class DispatchChains {
       lines.push(renderRule(id.name, rule));
       owners.push("");
     }
-    return { ...id, lines, owners };
+    return wantedChain(id.table, id.name, lines, owners);
   }
-}
-
-/** Any chain name serves to render the rest of the line. */
-const placeholder = "KUBE-X";
-
-function bodyOf(entry: ServiceEntry): string {
-  return renderRule(placeholder, entry.rule).slice(`-A ${placeholder}`.length);
 }
 
 function branchName(prefix: ServicePrefix, branch: string, family: Family): string {

@@ -34,15 +34,17 @@ export interface DispatchChange<T> {
 interface Leaf<T> {
   readonly kind: "leaf";
   readonly prefix: string;
-  readonly entries: readonly DispatchEntry<T>[];
+  /** Sorted by id. */
+  readonly entries: DispatchEntry<T>[];
 }
 
 interface Inner<T> {
   readonly kind: "inner";
   readonly prefix: string;
-  readonly count: number;
+  /** Entries below it. */
+  count: number;
   /** Sorted by prefix; at least two. */
-  readonly children: readonly Node<T>[];
+  readonly children: Node<T>[];
 }
 
 type Node<T> = Leaf<T> | Inner<T>;
@@ -76,7 +78,7 @@ export class DispatchTree<T> {
   /** Adds an entry, or replaces the one with the same key and id. */
   set(entry: DispatchEntry<T>): void {
     this.#touched.add(entry.key);
-    this.#root = this.#root === undefined ? leafOf([entry], entry.key) : insert(this.#root, entry);
+    this.#root = this.#root === undefined ? leafOf(entry) : insert(this.#root, entry);
   }
 
   /** Removes an entry; removing what is not there is no error. */
@@ -203,64 +205,90 @@ function entriesOf<T>(node: Node<T>): readonly DispatchEntry<T>[] {
   return node.kind === "leaf" ? node.entries : node.children.flatMap(entriesOf);
 }
 
-function leafOf<T>(entries: readonly DispatchEntry<T>[], key: string): Leaf<T> {
-  return { kind: "leaf", prefix: key, entries };
+function leafOf<T>(entry: DispatchEntry<T>): Leaf<T> {
+  return { kind: "leaf", prefix: entry.key, entries: [entry] };
 }
 
-function innerOf<T>(prefix: string, children: readonly Node<T>[]): Inner<T> {
-  const count = children.reduce((sum, child) => sum + countOf(child), 0);
-  return { kind: "inner", prefix, count, children };
-}
-
+/** Adds the entry below the node. @returns what takes the node's place: itself, or a new one above it */
 function insert<T>(node: Node<T>, entry: DispatchEntry<T>): Node<T> {
-  const common = commonPrefix(node.prefix, entry.key);
-  if (common.length < node.prefix.length) {
-    return innerOf(common, byPrefix([node, leafOf([entry], entry.key)]));
+  const common = commonLength(node.prefix, entry.key);
+  if (common < node.prefix.length) {
+    const children = [node];
+    putInOrder<Node<T>>(children, leafOf(entry), byPrefix);
+    return { kind: "inner", prefix: entry.key.slice(0, common), count: countOf(node) + 1, children };
   }
   if (node.kind === "leaf") {
-    const others = node.entries.filter((one) => one.id !== entry.id);
-    return leafOf([...others, entry].sort(byId), node.prefix);
+    putInOrder(node.entries, entry, byId);
+    return node;
   }
   const index = childIndex(node, entry.key);
   const child = node.children[index];
-  return child === undefined
-    ? innerOf(node.prefix, byPrefix([...node.children, leafOf([entry], entry.key)]))
-    : innerOf(node.prefix, node.children.with(index, insert(child, entry)));
+  if (child === undefined) {
+    putInOrder<Node<T>>(node.children, leafOf(entry), byPrefix);
+    node.count += 1;
+  } else {
+    node.count -= countOf(child);
+    const grown = insert(child, entry);
+    node.children[index] = grown;
+    node.count += countOf(grown);
+  }
+  return node;
 }
 
+/** Removes the entry, if it is there. @returns what takes the node's place */
 function remove<T>(node: Node<T>, key: string, id: string): Node<T> | undefined {
   if (node.kind === "leaf") {
-    const rest = node.prefix === key ? node.entries.filter((one) => one.id !== id) : node.entries;
-    return rest.length === 0 ? undefined : leafOf(rest, node.prefix);
+    const at = node.prefix === key ? node.entries.findIndex((one) => one.id === id) : -1;
+    if (at >= 0) {
+      node.entries.splice(at, 1);
+    }
+    return node.entries.length === 0 ? undefined : node;
   }
   const index = key.startsWith(node.prefix) ? childIndex(node, key) : -1;
   const child = node.children[index];
   if (child === undefined) {
     return node;
   }
+  node.count -= countOf(child);
   const kept = remove(child, key, id);
-  const children = kept === undefined ? node.children.toSpliced(index, 1) : node.children.with(index, kept);
-  const [first] = children;
-  return children.length === 1 && first !== undefined ? first : innerOf(node.prefix, children);
+  if (kept === undefined) {
+    node.children.splice(index, 1);
+  } else {
+    node.children[index] = kept;
+    node.count += countOf(kept);
+  }
+  const [first] = node.children;
+  return node.children.length === 1 ? first : node;
 }
 
 function childIndex<T>(node: Inner<T>, key: string): number {
   const at = node.prefix.length;
-  return node.children.findIndex((child) => child.prefix[at] === key[at]);
+  const digit = key.charCodeAt(at);
+  return node.children.findIndex((child) => child.prefix.charCodeAt(at) === digit);
 }
 
-function commonPrefix(a: string, b: string): string {
+function commonLength(a: string, b: string): number {
   let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) {
+  while (length < a.length && length < b.length && a.charCodeAt(length) === b.charCodeAt(length)) {
     length += 1;
   }
-  return a.slice(0, length);
+  return length;
 }
 
-function byPrefix<T>(nodes: readonly Node<T>[]): readonly Node<T>[] {
-  return [...nodes].sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+/** Puts an item into a sorted list, in the place of the one that is equal in order, if there is one. */
+function putInOrder<T>(list: T[], item: T, compare: (a: T, b: T) => number): void {
+  let at = list.length;
+  while (at > 0 && compare(list[at - 1] as T, item) >= 0) {
+    at -= 1;
+  }
+  const next = list[at];
+  list.splice(at, next !== undefined && compare(next, item) === 0 ? 1 : 0, item);
+}
+
+function byPrefix<T>(a: Node<T>, b: Node<T>): number {
+  return a.prefix < b.prefix ? -1 : Number(a.prefix > b.prefix);
 }
 
 function byId<T>(a: DispatchEntry<T>, b: DispatchEntry<T>): number {
-  return a.id < b.id ? -1 : 1;
+  return a.id < b.id ? -1 : Number(a.id > b.id);
 }

@@ -24,6 +24,7 @@ import {
   recentUpdate,
   source,
 } from "./builder/matches.ts";
+import { shareMatches } from "./builder/render.ts";
 import type { Match, Rule, Target, TransportProtocol } from "./builder/rule.ts";
 import { addToSet, dnat, jump } from "./builder/targets.ts";
 import { endpointChainName, maxParts, partChainName } from "./chain-names.ts";
@@ -62,11 +63,14 @@ export class EndpointLists {
   spread(name: string, head: readonly Rule[], endpoints: readonly PoolEndpoint[]): readonly ServiceChain[] {
     const parts: ServiceChain[] = [];
     const limit = limitFor(endpoints.length);
-    const rules = this.#choose(name, endpoints, limit, parts);
-    const remembered =
-      this.#port.affinity === undefined ? [] : this.#remembered(this.#port.affinity, endpoints);
+    const rules = [...head];
+    if (this.#port.affinity !== undefined) {
+      rules.push(...this.#remembered(this.#port.affinity, endpoints));
+    }
+    this.#choose(name, endpoints, limit, rules, parts);
     // Parts are numbered from the top: the last ones are jumped to by earlier ones.
-    return [...parts.reverse(), { name, rules: [...head, ...remembered, ...rules] }];
+    parts.reverse().push({ name, rules });
+    return parts;
   }
 
   /** The chain of each endpoint of any of the pools, where the layout or the affinity needs one. */
@@ -87,41 +91,48 @@ export class EndpointLists {
     return this.#port.affinity !== undefined && this.#affinity === "set";
   }
 
-  /** @param entry the list's entry chain, by which parts are named */
+  /**
+   * Adds the rules that choose, and the parts that they lead to.
+   *
+   * @param entry the list's entry chain, by which parts are named
+   */
   #choose(
     entry: string,
     endpoints: readonly PoolEndpoint[],
     limit: number,
+    rules: Rule[],
     parts: ServiceChain[],
-  ): readonly Rule[] {
-    if (endpoints.length <= limit) {
-      return endpoints.map((endpoint, index) => this.#chance(endpoint, endpoints.length - index));
-    }
-    const rules: Rule[] = [];
+  ): void {
     let left = endpoints.length;
+    if (left <= limit) {
+      for (const endpoint of endpoints) {
+        rules.push(this.#chance(endpoint, left));
+        left -= 1;
+      }
+      return;
+    }
     for (const group of splitEvenly(endpoints, limit)) {
       const part = partChainName(entry, parts.length + 1);
-      const at = parts.push({ name: part, rules: [] }) - 1;
-      parts[at] = { name: part, rules: this.#choose(entry, group, limit, parts) };
+      const chosen: Rule[] = [];
+      parts.push({ name: part, rules: chosen });
+      this.#choose(entry, group, limit, chosen, parts);
       const matches = group.length === left ? [] : [probability(group.length / left)];
       rules.push({ matches, target: jump(part) });
       left -= group.length;
     }
-    return rules;
   }
 
   #chance(endpoint: PoolEndpoint, left: number): Rule {
-    const chance: Match[] = left === 1 ? [] : [oneIn(left)];
     if (this.#hasEndpointChains) {
-      return { matches: chance, target: jump(this.#endpointName(endpoint)) };
+      return { matches: chanceMatches(left), target: jump(this.#endpointName(endpoint)) };
     }
+    const chance = chanceMatches(left, this.#transport);
     // The record is made only when the packet takes this rule: `recent` stands behind the chance.
-    const record =
-      this.#port.affinity === undefined ? [] : [recentSet(this.#family, this.#endpointName(endpoint))];
-    return {
-      matches: [protocol(this.#transport), ...chance, ...record],
-      target: dnat(endpoint.address, endpoint.port),
-    };
+    const matches =
+      this.#port.affinity === undefined
+        ? chance
+        : [...chance, recentSet(this.#family, this.#endpointName(endpoint))];
+    return { matches, target: dnat(endpoint.address, endpoint.port) };
   }
 
   #remembered(affinity: Affinity, endpoints: readonly PoolEndpoint[]): readonly Rule[] {
@@ -162,6 +173,33 @@ export class EndpointLists {
     return endpointChainName(this.#port.displayName, this.#port.protocol, endpoint.target);
   }
 }
+
+/** The matches by which one in `left` packets takes a rule. Those of short lists are shared: every list has them. */
+function chanceMatches(left: number, transport?: TransportProtocol): readonly Match[] {
+  const shorter = chances[transport ?? "any"];
+  const known = shorter[left];
+  if (known !== undefined) {
+    return known;
+  }
+  const matches = [
+    ...(transport === undefined ? [] : [protocol(transport)]),
+    ...(left === 1 ? [] : [oneIn(left)]),
+  ];
+  if (left > listLimit) {
+    return matches;
+  }
+  const shared = shareMatches(matches);
+  shorter[left] = shared;
+  return shared;
+}
+
+/** By the length of the list that is left. */
+const chances: Readonly<Record<TransportProtocol | "any", (readonly Match[])[]>> = {
+  any: [],
+  tcp: [],
+  udp: [],
+  sctp: [],
+};
 
 /** The protocol as iptables spells it. */
 export function transportOf(port: Pick<ServicePortPlan, "protocol">): TransportProtocol {

@@ -6,9 +6,9 @@
  */
 import { type SaveScanner, saveScanner } from "./builder/scan.ts";
 import { isServiceChain } from "./chain-names.ts";
-import { addLine, beginFingerprint, endFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.ts";
+import { addLine, beginFingerprint, endFingerprint, type Fingerprint } from "./fingerprint.ts";
 import { canaryChain, firewallChain, ownChains } from "./static-rules.ts";
-import { chainText, type WantedChain, type WantedTable } from "./wanted-chain.ts";
+import type { WantedTable } from "./wanted-chain.ts";
 
 /** One chain in the kernel. */
 export interface KnownChain {
@@ -22,11 +22,6 @@ export function isOurs(table: WantedTable, name: string): boolean {
   return (
     ownChains[table].includes(name) || isServiceChain(name) || (table === "filter" && name === firewallChain)
   );
-}
-
-/** The fingerprint of a chain as it is wanted. */
-export function wantedFingerprint(chain: WantedChain): number {
-  return fingerprintOf(chainText(chain));
 }
 
 /** Chains of one family, read from the kernel and kept up to date with what is written. */

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { KnownChains } from "./known-chains.ts";
 import { type BatchInput, type BatchOptions, type LineOwner, RestoreBatch } from "./restore-batch.ts";
 import { FakeKernel } from "./testing.ts";
-import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+import { type WantedChain, type WantedTable, wantedChain } from "./wanted-chain.ts";
 import type { UnwantedChain } from "./wanted-rules.ts";
 
 /** A chain whose rules are given by what follows the chain's name. */
@@ -16,7 +16,8 @@ function chain(
   rules: readonly string[] = [],
   owners: WantedChain["owners"] = "",
 ): WantedChain {
-  return { table, name, lines: rules.map((rule) => `-A ${name} ${rule}`), owners };
+  const lines = rules.map((rule) => `-A ${name} ${rule}`);
+  return wantedChain(table, name, lines, owners);
 }
 
 interface Parts {
@@ -371,7 +372,7 @@ describe("RestoreBatch", () => {
           const read = await kernel.read();
           for (const one of all) {
             expect(read.get(one.table, one.name)).toEqual(kept.get(one.table, one.name));
-            expect(read.get(one.table, one.name)?.rules).toBe(one.lines.length);
+            expect(read.get(one.table, one.name)?.rules).toBe(one.rules);
           }
           expect([...read.names("nat")].sort()).toEqual([...kept.names("nat")].sort());
         }

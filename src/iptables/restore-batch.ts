@@ -14,7 +14,7 @@
 import { chunk } from "./chunk.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { KnownChains } from "./known-chains.ts";
-import { chainText, ownerOfLine, type WantedChain, type WantedTable } from "./wanted-chain.ts";
+import { ownerOfLine, type WantedChain, type WantedTable } from "./wanted-chain.ts";
 import type { SharedRules, UnwantedChain } from "./wanted-rules.ts";
 
 /** What a line exists for. */
@@ -61,12 +61,6 @@ export interface BatchCounts {
   readonly repaired: number;
   readonly bytes: number;
   readonly rules: Readonly<Record<WantedTable, number>>;
-}
-
-/** The rules of a chain in text. */
-interface Body {
-  readonly text: string;
-  readonly fingerprint: number;
 }
 
 const sharedOwner: LineOwner = { kind: "shared" };
@@ -180,11 +174,11 @@ export class RestoreBatch {
     let rules = 0;
     let piece = "";
     for (const chain of chains) {
-      const body = this.#newBody(chain);
-      if (body === undefined) {
+      const fingerprint = this.#newFingerprint(chain);
+      if (fingerprint === undefined) {
         continue;
       }
-      if (open && rules + chain.lines.length > this.#options.rulesPerCommit) {
+      if (open && rules + chain.rules > this.#options.rulesPerCommit) {
         yield piece + this.#command("COMMIT");
         piece = "";
         open = false;
@@ -194,8 +188,8 @@ export class RestoreBatch {
         open = true;
         rules = 0;
       }
-      piece += this.#chain(chain, body);
-      rules += chain.lines.length;
+      piece += this.#chain(chain, fingerprint);
+      rules += chain.rules;
       if (piece.length > pieceSize) {
         yield piece;
         piece = "";
@@ -233,8 +227,8 @@ export class RestoreBatch {
     const start = { line: this.#line, owners: this.#owners.length };
     let text = this.#command(`*${table}`);
     for (const chain of chains) {
-      const body = this.#newBody(chain);
-      text += body === undefined ? "" : this.#chain(chain, body);
+      const fingerprint = this.#newFingerprint(chain);
+      text += fingerprint === undefined ? "" : this.#chain(chain, fingerprint);
     }
     text += removed.map((one) => this.#declaration(one)).join("");
     text += edits.map((line) => this.#command(line)).join("");
@@ -253,13 +247,10 @@ export class RestoreBatch {
       : ["*mangle", `:${chain} - [0:0]`, "COMMIT"].map((line) => this.#command(line)).join("");
   }
 
-  /** The text of a chain that the kernel does not hold as it is wanted. */
-  #newBody(chain: WantedChain): Body | undefined {
-    const text = chainText(chain);
-    const fingerprint = fingerprintOf(text);
-    return this.#known.get(chain.table, chain.name)?.fingerprint === fingerprint
-      ? undefined
-      : { text, fingerprint };
+  /** The fingerprint of a chain that the kernel does not hold as it is wanted. */
+  #newFingerprint(chain: WantedChain): number | undefined {
+    const fingerprint = fingerprintOf(chain.text);
+    return this.#known.get(chain.table, chain.name)?.fingerprint === fingerprint ? undefined : fingerprint;
   }
 
   #countMissing(input: BatchInput): void {
@@ -271,28 +262,30 @@ export class RestoreBatch {
   /** Whether writing the chain adds rules to what the kernel has. */
   #gains(chain: WantedChain): boolean {
     return (
-      this.#newBody(chain) !== undefined &&
-      chain.lines.length >= (this.#known.get(chain.table, chain.name)?.rules ?? 0)
+      this.#newFingerprint(chain) !== undefined &&
+      chain.rules >= (this.#known.get(chain.table, chain.name)?.rules ?? 0)
     );
   }
 
-  #chain(chain: WantedChain, { text, fingerprint }: Body): string {
-    this.#known.set(chain.table, chain.name, { fingerprint, rules: chain.lines.length });
+  #chain(chain: WantedChain, fingerprint: number): string {
+    this.#known.set(chain.table, chain.name, { fingerprint, rules: chain.rules });
     this.#written += 1;
     if (this.#options.before?.get(chain.table, chain.name)?.fingerprint === fingerprint) {
       this.#repaired += 1;
     }
-    this.#rules[chain.table] += chain.lines.length;
-    const shared = typeof chain.owners === "string";
-    this.#own(serviceOwner(shared ? chain.owners : ""));
-    this.#line += 1;
-    for (let index = 0; index < chain.lines.length; index++) {
-      if (!shared) {
-        this.#own(serviceOwner(ownerOfLine(chain, index)));
-      }
+    this.#rules[chain.table] += chain.rules;
+    if (typeof chain.owners === "string") {
+      this.#own(serviceOwner(chain.owners));
+      this.#line += 1 + chain.rules;
+    } else {
+      this.#own(sharedOwner);
       this.#line += 1;
+      for (let index = 0; index < chain.rules; index++) {
+        this.#own(serviceOwner(ownerOfLine(chain, index)));
+        this.#line += 1;
+      }
     }
-    return `:${chain.name} - [0:0]\n${text}`;
+    return `:${chain.name} - [0:0]\n${chain.text}`;
   }
 
   #declaration(chain: UnwantedChain): string {

@@ -25,7 +25,7 @@ import type { Match, Rule, Target } from "./builder/rule.ts";
 import { accept, drop, jump, reject } from "./builder/targets.ts";
 import { servicePortHash } from "./chain-names.ts";
 import type { DispatchName, ServiceChain, ServiceEntry, ServiceRules } from "./chain-set.ts";
-import { coversEverything, detectorMatch } from "./detector-match.ts";
+import { coversEverything, detectorMatches } from "./detector-match.ts";
 import { EndpointLists, markMasqueradeChain, transportOf } from "./endpoint-list.ts";
 import type { AffinityMechanism, RuleSettings } from "./settings.ts";
 
@@ -40,22 +40,31 @@ export function serviceRules(
   settings: RuleSettings,
   affinity: AffinityMechanism,
 ): ServiceRules {
-  const ports = service.ports.map((port) => new PortRules(port, node, settings, affinity));
-  const health = service.health === undefined ? [] : [healthEntry(service, service.health.port)];
-  return {
-    chains: ports.flatMap((port) => port.chains()),
-    entries: [...ports.flatMap((port) => port.entries()), ...health],
-  };
+  const chains: ServiceChain[] = [];
+  const entries: ServiceEntry[] = [];
+  for (const port of service.ports) {
+    const rules = new PortRules(port, node, settings, affinity);
+    rules.addChains(chains);
+    rules.addEntries(entries);
+  }
+  if (service.health !== undefined) {
+    entries.push(healthEntry(service, service.health.port));
+  }
+  return { chains, entries };
 }
 
 /** Dispatch key of an address: `a` and its hexadecimal digits. */
 export function addressKey(address: Address): string {
   let key = "a";
   for (const byte of addressBytes(address)) {
-    key += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16);
+    key += hexadecimal[byte];
   }
   return key;
 }
+
+const hexadecimal: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, "0"),
+);
 
 /** Dispatch key of a port: `p`, the protocol's first letter and four hexadecimal digits. */
 export function portKey(protocol: Protocol, port: number): string {
@@ -63,6 +72,8 @@ export function portKey(protocol: Protocol, port: number): string {
 }
 
 const loopbackNetwork: Readonly<Record<Family, string>> = { IPv4: "127.0.0.0/8", IPv6: "::1/128" };
+
+const pools: readonly Pool[] = ["cluster", "local"];
 
 const poolPrefix = { cluster: "KUBE-SVC-", local: "KUBE-SVL-" } as const;
 
@@ -78,7 +89,7 @@ class PortRules {
   readonly #node: NodePlan;
   readonly #lists: EndpointLists;
   readonly #hash: string;
-  readonly #internal: readonly Frontend[];
+  readonly #clusterIP: Frontend | undefined;
   readonly #external: readonly Frontend[];
 
   constructor(port: ServicePortPlan, node: NodePlan, settings: RuleSettings, affinity: AffinityMechanism) {
@@ -86,34 +97,41 @@ class PortRules {
     this.#node = node;
     this.#lists = new EndpointLists(node.family, port, settings, affinity);
     this.#hash = servicePortHash(port.displayName, port.protocol);
-    this.#internal = port.frontends.filter((one) => one.kind === "ClusterIP");
+    this.#clusterIP = port.frontends.find((one) => one.kind === "ClusterIP");
     this.#external = port.frontends.filter((one) => one.kind !== "ClusterIP");
   }
 
   /** What is jumped to comes first: endpoints, lists, and what leads to the lists. */
-  chains(): readonly ServiceChain[] {
-    const pools = (["cluster", "local"] as const).filter((pool) => this.#uses(pool));
-    return [
-      ...this.#lists.endpointChains(pools.map((pool) => this.#port[pool])),
-      ...pools.flatMap((pool) =>
-        this.#lists.spread(this.#poolChain(pool), this.#clusterIPMasquerade(pool), this.#port[pool]),
-      ),
-      ...this.#externalChains(),
-    ];
+  addChains(chains: ServiceChain[]): void {
+    const used = pools.filter((pool) => this.#uses(pool));
+    chains.push(...this.#lists.endpointChains(used.map((pool) => this.#port[pool])));
+    for (const pool of used) {
+      const head = this.#clusterIPMasquerade(pool);
+      chains.push(
+        ...this.#lists.spread(this.#poolChain(pool), head === undefined ? [] : [head], this.#port[pool]),
+      );
+    }
+    if (this.#external.length > 0 && forwards(this.#port.external)) {
+      chains.push(...this.#externalChains());
+    }
   }
 
-  entries(): readonly ServiceEntry[] {
-    return this.#port.frontends.flatMap((frontend) =>
-      frontend.kind === "ClusterIP" ? this.#internalEntries(frontend) : this.#externalEntries(frontend),
-    );
+  addEntries(entries: ServiceEntry[]): void {
+    for (const frontend of this.#port.frontends) {
+      if (frontend.kind === "ClusterIP") {
+        this.#addInternal(frontend, entries);
+      } else {
+        this.#addExternal(frontend, entries);
+      }
+    }
   }
 
   #uses(pool: Pool): boolean {
-    const routes = [
-      ...(this.#internal.length > 0 ? this.#port.internal : []),
-      ...(this.#external.length > 0 ? this.#port.external : []),
-    ];
-    return routes.some(({ verdict }) => verdict.kind === "forward" && verdict.pool === pool);
+    const leads = ({ verdict }: Route): boolean => verdict.kind === "forward" && verdict.pool === pool;
+    return (
+      (this.#clusterIP !== undefined && this.#port.internal.some(leads)) ||
+      (this.#external.length > 0 && this.#port.external.some(leads))
+    );
   }
 
   #poolChain(pool: Pool): string {
@@ -121,28 +139,25 @@ class PortRules {
   }
 
   /** Only the ClusterIP's own packets: what came through the external chain enters the pool's chain as well. */
-  #clusterIPMasquerade(pool: Pool): readonly Rule[] {
-    const [clusterIP] = this.#internal;
+  #clusterIPMasquerade(pool: Pool): Rule | undefined {
+    const clusterIP = this.#clusterIP;
     const verdict = defaultVerdict(this.#port.internal);
     if (clusterIP?.address === undefined || verdict?.kind !== "forward" || verdict.pool !== pool) {
-      return [];
+      return undefined;
     }
     const matches = this.#arrival(clusterIP, "cluster IP");
     const detector = this.#node.detector;
     if (verdict.masquerade === "always") {
-      return [{ matches, target: jump(markMasqueradeChain) }];
+      return { matches, target: jump(markMasqueradeChain) };
     }
     // A detector that takes every source for a pod leaves nobody to masquerade (and nft refuses such a match).
     if (verdict.masquerade === "never" || detector === undefined || coversEverything(detector)) {
-      return [];
+      return undefined;
     }
-    return [{ matches: [...matches, not(detectorMatch(detector))], target: jump(markMasqueradeChain) }];
+    return { matches: [...matches, detectorMatches(detector).foreign], target: jump(markMasqueradeChain) };
   }
 
   #externalChains(): readonly ServiceChain[] {
-    if (this.#external.length === 0 || !forwards(this.#port.external)) {
-      return [];
-    }
     const rules = this.#port.external.flatMap((route) => this.#routeRules(route));
     const chains: ServiceChain[] = [{ name: `KUBE-EXT-${this.#hash}`, rules }];
     const restricted = this.#external.find((one) => one.allowedSources !== undefined)?.allowedSources;
@@ -188,7 +203,7 @@ class PortRules {
   #sourceMatches(from: RouteSource): readonly Match[] | undefined {
     switch (from) {
       case "pod":
-        return this.#node.detector === undefined ? undefined : [detectorMatch(this.#node.detector)];
+        return this.#node.detector === undefined ? undefined : [detectorMatches(this.#node.detector).pod];
       case "node":
         return [sourceType("LOCAL")];
       case "any":
@@ -207,19 +222,16 @@ class PortRules {
     ];
   }
 
-  #internalEntries(frontend: Frontend): readonly ServiceEntry[] {
+  #addInternal(frontend: Frontend, entries: ServiceEntry[]): void {
     const verdict = defaultVerdict(this.#port.internal);
-    if (verdict === undefined) {
-      return [];
+    if (verdict?.kind === "forward") {
+      entries.push(this.#entry("services", frontend, "cluster IP", jump(this.#poolChain(verdict.pool))));
+    } else if (verdict !== undefined) {
+      entries.push(this.#refusal("no-internal", frontend, verdict));
     }
-    if (verdict.kind === "forward") {
-      return [this.#entry("services", frontend, "cluster IP", jump(this.#poolChain(verdict.pool)))];
-    }
-    return [this.#refusal("no-internal", frontend, verdict)];
   }
 
-  #externalEntries(frontend: Frontend): readonly ServiceEntry[] {
-    const entries: ServiceEntry[] = [];
+  #addExternal(frontend: Frontend, entries: ServiceEntry[]): void {
     const verdict = defaultVerdict(this.#port.external);
     if (forwards(this.#port.external)) {
       const restricted = frontend.allowedSources !== undefined;
@@ -235,7 +247,6 @@ class PortRules {
     if (verdict !== undefined && verdict.kind !== "forward") {
       entries.push(this.#refusal("no-external", frontend, verdict));
     }
-    return entries;
   }
 
   #refusal(dispatch: DispatchName, frontend: Frontend, verdict: Verdict): ServiceEntry {
@@ -245,17 +256,12 @@ class PortRules {
   }
 
   #entry(dispatch: DispatchName, frontend: Frontend, words: string, target: Target): ServiceEntry {
-    const matches = this.#arrival(frontend, words);
     const local = dispatch === "no-external" && frontend.kind === "NodePort" ? this.#localDestination() : [];
-    const [text, ...rest] = matches;
     return {
       dispatch,
       key: frontendKey(frontend, this.#port.protocol),
       id: `${this.#port.displayName} ${this.#port.protocol} ${frontend.port}`,
-      rule: {
-        matches: frontend.address === undefined && text !== undefined ? [text, ...local, ...rest] : matches,
-        target,
-      },
+      rule: { matches: this.#arrival(frontend, words, local), target },
     };
   }
 
@@ -265,12 +271,18 @@ class PortRules {
     return localhostForwarder === true ? [not(destination(loopbackNetwork[family])), type] : [type];
   }
 
-  /** Matches of a packet that arrives at a frontend: destination if it has one, comment, protocol and port. */
-  #arrival(frontend: Frontend, words: string): readonly Match[] {
+  /**
+   * Matches of a packet that arrives at a frontend: destination if it has one, comment, protocol and port.
+   *
+   * @param local how packets to one without address are told apart
+   */
+  #arrival(frontend: Frontend, words: string, local: readonly Match[] = []): readonly Match[] {
     const name = this.#port.displayName;
     const text = comment(words === "" ? name : `${name} ${words}`);
     const ports = dport(transportOf(this.#port), frontend.port);
-    return frontend.address === undefined ? [text, ports] : [destination(frontend.address), text, ports];
+    return frontend.address === undefined
+      ? [text, ...local, ports]
+      : [destination(frontend.address), text, ports];
   }
 }
 

@@ -23,7 +23,7 @@ import {
 import type { Match, Rule, TableName } from "./builder/rule.ts";
 import { accept, drop, jump, masquerade, orMark, returnToCaller, xorMark } from "./builder/targets.ts";
 import type { DispatchName } from "./chain-set.ts";
-import { coversEverything, detectorMatch } from "./detector-match.ts";
+import { coversEverything, detectorMatches } from "./detector-match.ts";
 import { markMasqueradeChain } from "./endpoint-list.ts";
 import type { RuleSettings } from "./settings.ts";
 
@@ -111,7 +111,7 @@ export function invalidReplies(node: NodePlan, settings: Pick<RuleSettings, "dro
     return [];
   }
   const matches = [
-    detectorMatch(detector),
+    detectorMatches(detector).pod,
     comment("kubernetes invalid replies of pods"),
     ctstate("INVALID"),
   ];

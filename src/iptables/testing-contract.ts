@@ -9,10 +9,11 @@
  */
 import { describe, expect, test } from "vitest";
 import { scanSave } from "./builder/scan.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { IptablesKernel } from "./kernel.ts";
-import { wantedFingerprint } from "./known-chains.ts";
 import { RestoreError } from "./restore-error.ts";
-import type { WantedChain, WantedTable } from "./wanted-chain.ts";
+import { linesOfChain } from "./testing.ts";
+import { type WantedChain, type WantedTable, wantedChain } from "./wanted-chain.ts";
 
 /** A kernel without a chain or rule that is not built in, and another way to look at it. */
 export interface ContractKernel {
@@ -42,13 +43,14 @@ interface ContractCase {
 
 /** A chain whose rules are given by what follows its name. */
 function chain(table: WantedTable, name: string, ...rules: readonly string[]): WantedChain {
-  return { table, name, lines: rules.map((rule) => `-A ${name} ${rule}`), owners: "" };
+  const lines = rules.map((rule) => `-A ${name} ${rule}`);
+  return wantedChain(table, name, lines, "");
 }
 
 /** A table of restore text. */
 function block(table: string, ...lines: readonly (string | WantedChain)[]): string {
   const text = lines.flatMap((one) =>
-    typeof one === "string" ? [one] : [`:${one.name} - [0:0]`, ...one.lines],
+    typeof one === "string" ? [one] : [`:${one.name} - [0:0]`, ...linesOfChain(one)],
   );
   return `${[`*${table}`, ...text, "COMMIT"].join("\n")}\n`;
 }
@@ -61,8 +63,8 @@ async function expectHeld({ kernel }: ContractKernel, ...chains: readonly Wanted
   const known = await kernel.read();
   for (const one of chains) {
     expect(known.get(one.table, one.name), one.name).toEqual({
-      fingerprint: wantedFingerprint(one),
-      rules: one.lines.length,
+      fingerprint: fingerprintOf(one.text),
+      rules: one.rules,
     });
   }
 }
@@ -119,7 +121,7 @@ const contract: readonly ContractCase[] = [
       const empty = chain("filter", "KUBE-NODEPORTS");
       await opened.kernel.write([block("nat", target, caller), block("filter", refusal, empty)]);
       await expectHeld(opened, target, caller, refusal, empty);
-      expect(await printed(opened, "nat", target.name)).toEqual(target.lines);
+      expect(await printed(opened, "nat", target.name)).toEqual(linesOfChain(target));
     },
   },
   {

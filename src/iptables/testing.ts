@@ -12,6 +12,12 @@ import { builtInChains, isTableName } from "./builder/rule.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { KnownChains } from "./known-chains.ts";
 import { RestoreError } from "./restore-error.ts";
+import type { WantedChain } from "./wanted-chain.ts";
+
+/** The rules of a chain line by line; none of no chain. */
+export function linesOfChain(chain: Pick<WantedChain, "text"> | undefined): readonly string[] {
+  return chain?.text.split("\n").slice(0, -1) ?? [];
+}
 
 type Chains = Map<string, string[]>;
 

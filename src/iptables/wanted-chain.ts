@@ -7,18 +7,26 @@
 /** The tables that hold chains of ours. */
 export type WantedTable = "nat" | "filter";
 
-/** A chain with its lines in canonical form (see builder/render.ts), each with its owner. */
+/** A chain with its rules in canonical form (see builder/render.ts), each with its owner. */
 export interface WantedChain {
   readonly table: WantedTable;
   readonly name: string;
-  readonly lines: readonly string[];
+  /** The rules as restore text: lines that each end with a newline. */
+  readonly text: string;
+  /** Number of rules. */
+  readonly rules: number;
   /** The Service that a line exists for, by line, or one for all; `""` where a line is nobody's. */
   readonly owners: readonly string[] | string;
 }
 
-/** The lines as restore text, each ended by a newline. */
-export function chainText({ lines }: Pick<WantedChain, "lines">): string {
-  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+/** A chain whose rules are at hand as lines. */
+export function wantedChain(
+  table: WantedTable,
+  name: string,
+  lines: readonly string[],
+  owners: WantedChain["owners"],
+): WantedChain {
+  return { table, name, text: lines.map((line) => `${line}\n`).join(""), rules: lines.length, owners };
 }
 
 /** The Service that the line exists for; `""` when it is nobody's. */

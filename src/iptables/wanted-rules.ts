@@ -10,7 +10,7 @@ import { isKernelError } from "../netlink/kernel-error.ts";
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
 import type { AffinityKeeper } from "./affinity-keeper.ts";
-import { renderRules } from "./builder/render.ts";
+import { renderChain } from "./builder/render.ts";
 import type { ServiceEntry, ServiceRules } from "./chain-set.ts";
 import { DispatchChains } from "./dispatch-chains.ts";
 import { serviceRules } from "./service-rules.ts";
@@ -43,8 +43,6 @@ interface ServiceRecord {
 }
 
 type EntryId = Pick<ServiceEntry, "dispatch" | "key" | "id">;
-
-const noRecord: ServiceRecord = { chains: [], entries: [] };
 
 /** The rules of one family. */
 export class WantedRules {
@@ -123,7 +121,8 @@ export class WantedRules {
 
   /** All dispatch chains, whether they differ or not. Counts as {@link shared}. */
   allDispatch(): readonly WantedChain[] {
-    this.shared();
+    this.#nodeTold = this.#node;
+    this.#removed = [];
     return this.#dispatch.all();
   }
 
@@ -137,13 +136,14 @@ export class WantedRules {
       (chain): WantedChain => ({
         table: chain.table,
         name: chain.name,
-        lines: renderRules(chain.name, chain.rules),
+        text: renderChain(chain.name, chain.rules),
+        rules: chain.rules.length,
         owners: "",
       }),
     );
     return firewallExists || chains.some((chain) => chain.name === firewallChain)
       ? chains
-      : [...chains, { table: "filter", name: firewallChain, lines: [], owners: "" }];
+      : [...chains, { table: "filter", name: firewallChain, text: "", rules: 0, owners: "" }];
   }
 
   #tryFold(
@@ -157,7 +157,8 @@ export class WantedRules {
         (chain): WantedChain => ({
           table: "nat",
           name: chain.name,
-          lines: renderRules(chain.name, chain.rules),
+          text: renderChain(chain.name, chain.rules),
+          rules: chain.rules.length,
           owners: service.key,
         }),
       );
@@ -175,9 +176,9 @@ export class WantedRules {
   }
 
   #replace(key: ObjectKey, rules: ServiceRules): void {
-    const before = this.#records.get(key) ?? noRecord;
+    const before = this.#records.get(key);
     const chains = rules.chains.map((chain) => chain.name);
-    for (const entry of before.entries) {
+    for (const entry of before?.entries ?? []) {
       if (!rules.entries.some((one) => sameEntry(one, entry))) {
         this.#dispatch.delete(entry);
       }
@@ -185,7 +186,7 @@ export class WantedRules {
     for (const entry of rules.entries) {
       this.#dispatch.set(entry, key);
     }
-    for (const name of before.chains) {
+    for (const name of before?.chains ?? []) {
       if (!chains.includes(name) && this.#owners.get(name) === key) {
         this.#owners.delete(name);
         this.#removed.push({ table: "nat", name });

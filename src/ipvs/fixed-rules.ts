@@ -47,7 +47,7 @@ import {
   setXmark,
   xorMark,
 } from "../iptables/builder/targets.ts";
-import { coversEverything, detectorMatch } from "../iptables/detector-match.ts";
+import { coversEverything, detectorMatches } from "../iptables/detector-match.ts";
 import { invalidReplies } from "../iptables/static-rules.ts";
 import type { Family } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
@@ -254,7 +254,7 @@ class FixedRules {
     if (detector === undefined) {
       return [];
     }
-    return [this.#mark(coversEverything(detector) ? [] : [detectorMatch(detector)])];
+    return [this.#mark(coversEverything(detector) ? [] : [detectorMatches(detector).pod])];
   }
 
   #markOutRules(): readonly Rule[] {
@@ -281,7 +281,7 @@ class FixedRules {
     const masqueraded = jump(chains.markMasquerade);
     const rules: Rule[] = [{ matches: [source(loopback[family])], target: returnToCaller }];
     if (detector !== undefined && !coversEverything(detector)) {
-      const first = [not(detectorMatch(detector))];
+      const first = [detectorMatches(detector).foreign];
       rules.push(this.#onSet("clusterIP", ["dst", "dst"], masqueraded, { first }));
     }
     return [

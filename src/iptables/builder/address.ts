@@ -84,6 +84,9 @@ export function familyOf(text: string): Family {
  * @throws {RangeError} when the address is none.
  */
 export function joinHostPort(address: string, port: number): string {
+  if (ipv4Value(address, address.length) >= 0) {
+    return `${address}:${port}`;
+  }
   const canonical = canonicalAddress(address);
   return canonical.includes(":") ? `[${canonical}]:${port}` : `${canonical}:${port}`;
 }

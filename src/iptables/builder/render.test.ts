@@ -35,7 +35,7 @@ import {
   sourceType,
   sport,
 } from "./matches.ts";
-import { renderEdit, renderRule } from "./render.ts";
+import { renderBody, renderChain, renderEdit, renderRule, shareMatches } from "./render.ts";
 import type { Match, Rule, Target } from "./rule.ts";
 import {
   accept,
@@ -268,6 +268,41 @@ describe("renderRule()", () => {
         expect(renderRule("C", one)).toMatch(/^-A C[^\n]*$/);
       }),
     );
+  });
+});
+
+test("renderBody() is what stands behind the chain's name", () => {
+  expect(renderBody(rule([source("10.0.0.1")], drop))).toBe(" -s 10.0.0.1/32 -j DROP");
+  expect(renderBody(rule([]))).toBe("");
+});
+
+test("renderChain() writes each rule on a line of its own", () => {
+  expect(renderChain("C", [])).toBe("");
+  expect(renderChain("C", [rule([protocol("tcp")], drop), rule([])])).toBe("-A C -p tcp -j DROP\n-A C\n");
+  expect(() => renderChain("C -j ACCEPT", [])).toThrow(/chain name/);
+});
+
+describe("shareMatches()", () => {
+  const own = [protocol("tcp"), oneIn(3)];
+
+  test("gives a list that renders as the one that it was made of", () => {
+    const shared = shareMatches(own);
+    for (const target of [drop, jump("X")]) {
+      expect(renderRule("C", rule(shared, target))).toBe(renderRule("C", rule(own, target)));
+    }
+    expect(shared).toEqual(own);
+  });
+
+  test("gives a list that cannot be changed, and follows no change of the other one", () => {
+    const list: Match[] = [...own];
+    const shared = shareMatches(list);
+    list.push(source("10.0.0.1"));
+    expect(renderBody(rule(shared))).toBe(renderBody(rule(own)));
+    expect(() => (shared as Match[]).push(source("10.0.0.1"))).toThrow(TypeError);
+  });
+
+  test("refuses what cannot be rendered", () => {
+    expect(() => shareMatches([comment('a"b')])).toThrow(RangeError);
   });
 });
 

@@ -32,10 +32,14 @@ export function renderRule(chain: string, rule: Rule): string {
   return `-A ${checkChainName(chain)}${renderBody(rule)}`;
 }
 
-/** {@link renderRule} for all rules of a chain, in order. */
-export function renderRules(chain: string, rules: readonly Rule[]): readonly string[] {
+/** {@link renderRule} for all rules of a chain, in order, each line ended by a newline. */
+export function renderChain(chain: string, rules: readonly Rule[]): string {
   const start = `-A ${checkChainName(chain)}`;
-  return rules.map((rule) => start + renderBody(rule));
+  let text = "";
+  for (const rule of rules) {
+    text += `${start}${renderBody(rule)}\n`;
+  }
+  return text;
 }
 
 /** The line of an edit: `-A`, `-I` (at the head) or `-D`. Errors as for {@link renderRule}. */
@@ -49,15 +53,32 @@ export function tableBlock(table: string, lines: readonly string[]): string {
   return `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
 }
 
-/** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. */
-function renderBody(rule: Rule): string {
+/** Texts of lists of matches that rules share. */
+const sharedTexts = new WeakMap<readonly Match[], string>();
+
+/**
+ * Makes a list of matches that any number of rules may hold. It is rendered once, now. Errors as for {@link renderRule}.
+ */
+export function shareMatches(matches: readonly Match[]): readonly Match[] {
+  const shared = Object.freeze([...matches]);
+  sharedTexts.set(shared, renderMatches(shared));
+  return shared;
+}
+
+/** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. Errors as for {@link renderRule}. */
+export function renderBody({ matches, target }: Rule): string {
+  const text = sharedTexts.get(matches) ?? renderMatches(matches);
+  return target === undefined ? text : text + renderTarget(target);
+}
+
+function renderMatches(matches: readonly Match[]): string {
   let source = "";
   let destination = "";
   let inInterface = "";
   let outInterface = "";
   let protocol = "";
   let modules = "";
-  for (const match of rule.matches) {
+  for (const match of matches) {
     switch (match.kind) {
       case "source":
         source = only(match, source, renderAddress("-s", match));
@@ -80,7 +101,7 @@ function renderBody(rule: Rule): string {
         break;
       case "recent":
         if (match.action === "set") {
-          checkRecentSet(rule.matches);
+          checkRecentSet(matches);
         }
         modules += renderModule(match);
         break;
@@ -88,8 +109,7 @@ function renderBody(rule: Rule): string {
         modules += renderModule(match);
     }
   }
-  const target = rule.target === undefined ? "" : renderTarget(rule.target);
-  return source + destination + inInterface + outInterface + protocol + modules + target;
+  return source + destination + inInterface + outInterface + protocol + modules;
 }
 
 /** Options that the tools take once: a second one would be an error or, worse, replace the first. */
