@@ -46,6 +46,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/iptables/lock-holder.ts": ["node:fs"],
   "src/iptables/present.ts": ["node:fs/promises"],
   "src/iptables/restore-process.ts": ["node:child_process"],
+  "src/iptables/text-feed.ts": ["node:timers/promises"],
   "src/iptables/tools.ts": ["node:child_process"],
   "src/ipvs/affinity-memory.ts": ["node:fs", "node:readline"],
   "src/ipvs/netlink/example.ts": ["node:timers/promises"],

@@ -66,7 +66,7 @@ export interface BatchCounts {
 const sharedOwner: LineOwner = { kind: "shared" };
 
 /** Characters of text that are worth a write of their own. */
-const pieceSize = 64 * 1024;
+const pieceSize = 16 * 1024;
 
 /** One batch. Ask for {@link text} once, to its end; the rest is valid afterwards, also after a failure midway. */
 export class RestoreBatch {

@@ -11,8 +11,8 @@
  * @module
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
 import { isRestoreError, RestoreError, restoreErrorOf } from "./restore-error.ts";
+import { TextFeed } from "./text-feed.ts";
 
 /** Longer than stdio's buffer on a pipe, shorter than the tool's longest line (10,240 bytes). */
 const padding: string = `#${" ".repeat(4_400)}\n`;
@@ -85,6 +85,7 @@ export class RestoreProcess {
 /** One run of the tool. */
 class Child {
   readonly #process: ChildProcessWithoutNullStreams;
+  readonly #feed: TextFeed;
   readonly closed: Promise<void>;
   alive = true;
   /** Lines sent so far: the tool counts from its start. */
@@ -103,6 +104,7 @@ class Child {
     });
     // A write to a tool that has just ended fails with EPIPE; the exit tells the reason.
     this.#process.stdin.on("error", () => {});
+    this.#feed = new TextFeed(this.#process.stdin);
     this.closed = new Promise((resolve) => {
       this.#process.once("error", (error) => {
         this.#startError = error;
@@ -131,9 +133,7 @@ class Child {
     for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
       this.#lines += 1;
     }
-    if (!this.#process.stdin.write(text)) {
-      await this.#orClosed(once(this.#process.stdin, "drain"));
-    }
+    await this.#orClosed(this.#feed.push(text));
     this.#assertAlive();
   }
 
@@ -149,7 +149,7 @@ class Child {
   }
 
   end(): void {
-    this.#process.stdin.end();
+    this.#feed.end();
   }
 
   /** What the end of the process says about the input that began after `linesBefore` lines. */
