@@ -9,15 +9,33 @@ import type { ServiceTable } from "../inspect/service-table.ts";
 import type { ClusterState } from "../proxier/cluster-state.ts";
 import type { LiveTable } from "./live-table.ts";
 
-/** What reads the table. Nothing is loaded or opened before the first call. */
-export function daemonTable(config: () => ProxyConfig, state: ClusterState): () => Promise<ServiceTable> {
-  let open: { readonly mode: ProxyMode; readonly table: LiveTable } | undefined;
-  return async () => {
+/**
+ * What reads the table. Nothing is loaded or opened before the first call, and what a mode needed that was left is closed
+ * at the next one.
+ *
+ * @param open opens the table of a mode
+ */
+export function daemonTable(
+  config: () => Pick<ProxyConfig, "mode">,
+  state: ClusterState,
+  open: (mode: ProxyMode, state: ClusterState) => Promise<LiveTable> = openTable,
+): () => Promise<ServiceTable> {
+  let current: { readonly mode: ProxyMode; readonly table: LiveTable } | undefined;
+  const read = async (): Promise<ServiceTable> => {
     const { mode } = config();
-    if (open?.mode !== mode) {
-      open = { mode, table: await openTable(mode, state) };
+    if (current?.mode !== mode) {
+      current?.table[Symbol.dispose]();
+      current = undefined;
+      current = { mode, table: await open(mode, state) };
     }
-    return await open.table.read();
+    return await current.table.read();
+  };
+  // One at a time: what somebody reads is not closed for somebody else.
+  let last: Promise<unknown> = Promise.resolve();
+  return () => {
+    const next = last.then(read);
+    last = next.catch(() => {});
+    return next;
   };
 }
 

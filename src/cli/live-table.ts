@@ -19,7 +19,7 @@ export interface LiveTableOptions {
 }
 
 /** A table that can be read again. */
-export interface LiveTable {
+export interface LiveTable extends Disposable {
   /** @throws CommandError when the kernel cannot be read */
   read(): Promise<ServiceTable>;
 }
@@ -67,6 +67,12 @@ export class KernelTable implements LiveTable {
       return empty;
     }
     throw failureOf(failure);
+  }
+
+  [Symbol.dispose](): void {
+    for (const reader of this.#readers) {
+      reader.close?.();
+    }
   }
 }
 

@@ -48,4 +48,8 @@ export class IpvsReader implements TableReader {
   daemons(): Promise<readonly SyncDaemon[]> {
     return this.#client.listDaemons();
   }
+
+  close(): void {
+    this.#client[Symbol.dispose]();
+  }
 }

@@ -40,4 +40,6 @@ export interface TableReader {
   connections(visit: (row: ConnectionRow, server: NamedServer | undefined) => void): Promise<void>;
   timeouts(): Timeouts;
   daemons(): Promise<readonly SyncDaemon[]>;
+  /** Gives back what it holds open, if anything. It must not be used afterwards. */
+  close?(): void;
 }
