@@ -69,7 +69,11 @@ export function networkBytes(bytes: Uint8Array, prefixLength: number): Uint8Arra
   });
 }
 
-/** The 32 bits of an IPv4 address, or undefined for any other text. Allocates nothing. */
+/**
+ * The 32 bits of an IPv4 address, or undefined for any other text.
+ *
+ * By character and not by pattern, and allocates nothing: hundreds of thousands of flows may have to be named at once.
+ */
 export function ipv4Word(text: string): number | undefined {
   let word = 0;
   let value = 0;
@@ -83,6 +87,7 @@ export function ipv4Word(text: string): number | undefined {
       value = 0;
       digits = 0;
     } else {
+      // No leading zeros: to some readers they mean octal.
       if (code < zero || code > nine || (digits === 1 && value === 0) || digits === 3) return undefined;
       value = value * 10 + code - zero;
       digits++;
@@ -91,26 +96,9 @@ export function ipv4Word(text: string): number | undefined {
   return parts === 4 ? word : undefined;
 }
 
-/** By character and not by pattern: hundreds of thousands of flows may have to be named at once. */
 function ipv4Bytes(text: string): number[] | undefined {
-  const bytes: number[] = [];
-  let value = 0;
-  let digits = 0;
-  for (let index = 0; index <= text.length; index++) {
-    const code = index === text.length ? dot : text.charCodeAt(index);
-    if (code === dot) {
-      if (digits === 0 || value > 255) return undefined;
-      bytes.push(value);
-      value = 0;
-      digits = 0;
-    } else {
-      // No leading zeros: to some readers they mean octal.
-      if (code < zero || code > nine || (digits === 1 && value === 0) || digits === 3) return undefined;
-      value = value * 10 + code - zero;
-      digits++;
-    }
-  }
-  return bytes.length === 4 ? bytes : undefined;
+  const word = ipv4Word(text);
+  return word === undefined ? undefined : [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255];
 }
 
 function ipv6Bytes(text: string): number[] | undefined {
