@@ -47,6 +47,9 @@ import { addressKey, type Owner, serverKey, thingOf, WantedState } from "./wante
 /** Owner of what the node as a whole wants. */
 const nodeOwner: Owner = "node";
 
+/** Virtual servers that are looked at for drained real servers before others may have a turn: a millisecond of work. */
+const serversPerDrain = 16;
+
 /** Keeps one family of one host. */
 export class IpvsBackend implements Backend {
   readonly name = "ipvs";
@@ -156,14 +159,26 @@ export class IpvsBackend implements Backend {
    * @returns whether anything is left to take away
    */
   async drain(): Promise<boolean> {
+    for (let goesOn = true; goesOn; ) {
+      goesOn = await this.drainSome();
+    }
+    return this.#known !== undefined && this.#programmer.hasWork;
+  }
+
+  /**
+   * A piece of {@link drain}, so that syncs may run in between. Not to overlap with one.
+   *
+   * @returns whether the rest is still to be looked at
+   */
+  async drainSome(): Promise<boolean> {
     const known = this.#known;
     if (known === undefined || !this.#programmer.hasWork) {
       return false;
     }
     const place = this.#workplace(known, { sweep: false });
-    await this.#programmer.drain(place);
+    const goesOn = await this.#programmer.drain(place, serversPerDrain);
     this.#services.releaseMarks((mark) => this.#isMarkFree(known, mark));
-    return this.#programmer.hasWork;
+    return goesOn;
   }
 
   /**

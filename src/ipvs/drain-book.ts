@@ -6,13 +6,7 @@
  * @module
  */
 
-/** A virtual server of which something drains. */
-export interface DrainingServer {
-  /** Name of the virtual server. */
-  readonly server: string;
-  /** When each real server has to go whatever it still does, by `ip:port`, on the clock's scale. */
-  readonly deadlines: ReadonlyMap<string, number>;
-}
+const none: ReadonlyMap<string, number> = new Map();
 
 /** The book. */
 export class DrainBook {
@@ -54,8 +48,13 @@ export class DrainBook {
     this.#servers.delete(server);
   }
 
-  /** What drains now. */
-  servers(): readonly DrainingServer[] {
-    return [...this.#servers].map(([server, deadlines]) => ({ server, deadlines }));
+  /** Virtual servers of which something drains now. */
+  servers(): readonly string[] {
+    return [...this.#servers.keys()];
+  }
+
+  /** When each real server has to go whatever it still does, by `ip:port`, on the clock's scale. */
+  deadlines(server: string): ReadonlyMap<string, number> {
+    return this.#servers.get(server) ?? none;
   }
 }

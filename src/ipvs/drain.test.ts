@@ -64,6 +64,34 @@ describe("an endpoint that goes", () => {
     expect(await node.host.servers()).not.toContain("10.244.1.1");
   });
 
+  test("is looked at in its turn where many drain, and changes may come in between", async () => {
+    const many = Array.from({ length: 40 }, (_, index) => {
+      const name = `s${index}`;
+      const slices = (...addresses: readonly string[]) => slice(addresses, { name, serviceName: name });
+      return { service: service({ name, clusterIP: `10.96.1.${index}` }), slices };
+    });
+    for (const one of many) {
+      node.cluster.put(one.service, one.slices("10.244.1.1", "10.244.1.2"));
+    }
+    await node.sync();
+    for (const one of many) {
+      node.cluster.put(one.slices("10.244.1.2"));
+    }
+    await node.sync();
+    const draining = async () => (await node.host.servers()).match(/10\.244\.1\.1:8080 0/g)?.length ?? 0;
+    expect(await node.backend.drainSome()).toBe(true);
+    expect(await draining()).toBe(24);
+    for (const one of many.slice(0, 30)) {
+      node.cluster.put(one.slices("10.244.1.1", "10.244.1.2"));
+    }
+    await node.sync();
+    expect(await node.backend.drainSome()).toBe(true);
+    expect(await node.backend.drainSome()).toBe(false);
+    expect(node.backend.hasDrainWork).toBe(false);
+    expect((await node.host.servers()).match(/10\.244\.1\.1:8080 1/g)).toHaveLength(30);
+    expect(await draining()).toBe(0);
+  });
+
   test("gets its weight back on the same real server when it comes back", async () => {
     await start("10.244.1.1", "10.244.1.2");
     connectTo("10.244.1.1:8080");

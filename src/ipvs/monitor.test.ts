@@ -15,8 +15,12 @@ const yearMs = 365 * 86_400_000;
 
 let clock: FakeClock;
 let did: string[];
+/** Jobs that were run exclusively. */
+let jobs: number;
 let work: {
   drain: number;
+  /** In how many pieces the next look at what drains is taken. */
+  pieces: number;
   unsettled: boolean;
   expected: boolean;
   failing: boolean;
@@ -36,9 +40,11 @@ function act(what: string): void {
 beforeEach(() => {
   clock = new FakeClock();
   did = [];
+  jobs = 0;
   audits = [];
   work = {
     drain: 0,
+    pieces: 1,
     unsettled: false,
     expected: false,
     failing: false,
@@ -54,10 +60,14 @@ function watch(auditPeriodMs: number): void {
     auditPeriodMs,
     onAudit: (audit) => audits.push(audit),
     backend: {
-      drain: async () => {
+      drainSome: async () => {
         act("drain");
+        work.pieces -= 1;
+        if (work.pieces > 0) {
+          return true;
+        }
         work.drain -= 1;
-        return work.drain > 0;
+        return false;
       },
       repairAddresses: async () => {
         act("repair");
@@ -77,7 +87,10 @@ function watch(auditPeriodMs: number): void {
       },
     },
     clock,
-    exclusively: (job) => job(),
+    exclusively: (job) => {
+      jobs += 1;
+      return job();
+    },
     requestSync: () => {
       act("sync");
       monitor.synced();
@@ -96,6 +109,15 @@ describe("IpvsMonitor", () => {
     monitor.synced();
     await clock.advance(60_000);
     expect(did).toEqual(["65000 drain", "70000 drain"]);
+  });
+
+  test("takes a look at what drains in pieces, each as a job of its own", async () => {
+    work.drain = 1;
+    work.pieces = 3;
+    monitor.synced();
+    await clock.advance(60_000);
+    expect(did).toEqual(["5000 drain", "5000 drain", "5000 drain"]);
+    expect(jobs).toBe(3);
   });
 
   test("tries again what could not be done, less and less often, and anew after a success", async () => {

@@ -23,7 +23,7 @@ export interface AuditReport {
 export interface IpvsMonitorOptions {
   readonly backend: Pick<
     IpvsBackend,
-    "drain" | "repairAddresses" | "audit" | "isExpected" | "hasDrainWork" | "isUnsettled"
+    "drainSome" | "repairAddresses" | "audit" | "isExpected" | "hasDrainWork" | "isUnsettled"
   >;
   readonly clock: Clock;
   /** Runs a job that must not overlap with a sync. */
@@ -114,10 +114,8 @@ export class IpvsMonitor {
   }
 
   /** A job may have waited until another backend had taken over. */
-  async #unlessStopped(work: () => Promise<unknown>): Promise<void> {
-    if (!this.#stopped) {
-      await work();
-    }
+  async #unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return this.#stopped ? undefined : await work();
   }
 
   async #do(job: Job): Promise<void> {
@@ -135,7 +133,10 @@ export class IpvsMonitor {
           this.#requestSync();
           break;
         case "drain":
-          await exclusively(() => this.#unlessStopped(() => backend.drain()));
+          // In pieces: a change need not wait until all are looked at.
+          for (let goesOn = true; goesOn; ) {
+            goesOn = (await exclusively(() => this.#unlessStopped(() => backend.drainSome()))) ?? false;
+          }
           this.synced();
           break;
         case "audit":

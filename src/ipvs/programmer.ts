@@ -58,6 +58,8 @@ export class Programmer {
   readonly #leftovers = new Map<string, Owner>();
   /** Virtual servers that stay for their connections only, with the addresses that they need. */
   readonly #dismissed = new Map<string, readonly Address[]>();
+  /** Virtual servers that {@link drain} has still to look at. */
+  #drainPass: readonly string[] = [];
 
   constructor(parts: ProgrammerParts) {
     this.#parts = parts;
@@ -234,21 +236,34 @@ export class Programmer {
     return owners.length === 0 ? [] : await this.#addGroup(owners, place, counts);
   }
 
-  /** Takes away real servers without connections, those whose time is over, and what was only there for them. */
-  async drain(place: Workplace): Promise<void> {
+  /**
+   * Takes away real servers without connections, those whose time is over, and what was only there for them.
+   *
+   * @param most virtual servers to look at; further calls go on where this one has ended
+   * @returns whether there are more
+   */
+  async drain(place: Workplace, most: number): Promise<boolean> {
     const { drains, doors } = this.#parts;
     const counts = { written: 0, removed: 0, repaired: 0, bytes: 0 };
+    if (this.#drainPass.length === 0) {
+      this.#drainPass = drains.servers();
+    }
+    const names = this.#drainPass.slice(0, most);
+    this.#drainPass = this.#drainPass.slice(most);
     const ended: Operation[] = [];
-    for (const { server: name, deadlines } of drains.servers()) {
-      ended.push(...(await this.#ended(name, deadlines, place)));
+    for (const name of names) {
+      ended.push(...(await this.#ended(name, drains.deadlines(name), place)));
     }
     await runOperations(ended, doors, counts);
-    for (const { server: name, deadlines } of drains.servers()) {
-      for (const target of [...deadlines.keys()]) {
+    for (const name of names) {
+      for (const target of [...drains.deadlines(name).keys()]) {
         if (place.known.servers.get(name)?.real.has(target) !== true) {
           drains.delete(name, target);
         }
       }
+    }
+    if (this.#drainPass.length > 0) {
+      return true;
     }
     for (const name of [...this.#dismissed.keys()]) {
       if ((place.known.servers.get(name)?.real.size ?? 0) === 0) {
@@ -257,6 +272,7 @@ export class Programmer {
       }
     }
     await this.#removeLeftovers(place, counts);
+    return false;
   }
 
   /** Real servers of a virtual server that need not stay any longer. */
@@ -268,6 +284,9 @@ export class Programmer {
     const there = known.servers.get(name);
     if (there === undefined) {
       this.#parts.drains.deleteServer(name);
+      return [];
+    }
+    if (deadlines.size === 0) {
       return [];
     }
     const connections = await this.#connectionsOf({ name, server: there.server });
