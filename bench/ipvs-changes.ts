@@ -2,8 +2,8 @@
  * Changes in ipvs mode: the daemon's sync, and the time from a write to the API until its line in the log, beside the same
  * two requests sent by hand in one datagram: one endpoint comes, another one gets weight 0.
  *
- * By hand a half is done before the daemon's turn and a half after it. What is done by hand is taken back, each time as a
- * change of its own.
+ * Each change of the daemon is followed by one by hand, so that both have the same conditions. What is done by hand is
+ * taken back, as a change of its own.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   deleteRealServerRequest,
   editRealServerRequest,
 } from "../src/ipvs/netlink/requests.ts";
-import { familyOfVirtualServer } from "../src/ipvs/netlink/virtual-server.ts";
+import { familyOfVirtualServer, type ObservedVirtualServer } from "../src/ipvs/netlink/virtual-server.ts";
 import type { Daemon } from "./daemon.ts";
 import { against, median, summarize } from "./figure.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -27,28 +27,121 @@ const auditCount = 3;
 /** Time between two changes. */
 const pauseMs = 20;
 
-/** Measures the daemon's changes with those by hand before and after. */
-export async function measureIpvsChanges(context: NodeContext, daemon: Daemon): Promise<void> {
-  const { changes } = context.task;
-  using client = openIpvs();
-  const before = await bareChanges(client, changes / 4);
-  const cpuBefore = cpuMs(daemon.pid).own;
-  const { latencies, syncs, requests } = await daemonChanges(context, daemon, changes);
-  const cpu = cpuMs(daemon.pid).own - cpuBefore;
-  const bare = summarize([...before, ...(await bareChanges(client, changes / 4))]);
-  const sync = summarize(syncs);
-  context.print({
-    figure: "change-sync",
-    ...sync,
-    unit: "ms",
-    ...against(bare.value, sync.value),
-    command: "the same requests in one datagram",
-    detail: { bareP99: bare.p99, bareN: bare.n },
-  });
-  const summary = summarize(latencies);
-  context.print({ figure: "change-latency", ...summary, unit: "ms", ...against(bare.value, summary.value) });
-  context.print({ figure: "requests-per-change", value: median(requests), unit: "requests", n: changes });
-  context.print({ figure: "cpu-per-change", value: cpu / changes, unit: "ms", n: changes });
+/** How long a daemon is watched that has nothing to do. */
+const idleMs = 10_000;
+
+/** One change of the daemon. */
+interface ChangeTimes {
+  /** From just before the API write until the line of the log that says so has arrived here. */
+  readonly latencyMs: number;
+  /** The sync alone, by the daemon's own clock. */
+  readonly syncMs: number;
+  readonly requests: number;
+}
+
+/** Changes of one daemon, one by one, with those by hand. */
+export class IpvsChanges {
+  readonly #context: NodeContext;
+  readonly #daemon: Daemon;
+  readonly #client: IpvsClient = openIpvs();
+  readonly #own: ChangeTimes[] = [];
+  readonly #bare: number[] = [];
+  #servers: readonly ObservedVirtualServer[] = [];
+  #idleMsPerSecond = 0;
+  #cpuBefore = 0;
+  #startedAt = 0;
+
+  constructor(context: NodeContext, daemon: Daemon) {
+    this.#context = context;
+    this.#daemon = daemon;
+  }
+
+  /** Changes of the daemon so far. */
+  get count(): number {
+    return this.#own.length;
+  }
+
+  /** Looks at what the daemon uses when nothing changes. Call when it has come to rest. */
+  async begin(): Promise<void> {
+    this.#servers = (await this.#client.listVirtualServers()).filter(
+      (server) => familyOfVirtualServer(server) === "IPv4",
+    );
+    const before = cpuMs(this.#daemon.pid).own;
+    await wait(idleMs);
+    this.#cpuBefore = cpuMs(this.#daemon.pid).own;
+    this.#idleMsPerSecond = ((this.#cpuBefore - before) * 1_000) / idleMs;
+    this.#startedAt = performance.now();
+  }
+
+  /** One change of the daemon, and one by hand. */
+  async one(): Promise<void> {
+    this.#own.push(await daemonChange(this.#context, this.#daemon));
+    await this.#bareChange(this.#own.length);
+  }
+
+  print(): void {
+    const context = this.#context;
+    const n = this.#own.length;
+    const cpu = cpuMs(this.#daemon.pid).own - this.#cpuBefore;
+    const idle = ((performance.now() - this.#startedAt) / 1_000) * this.#idleMsPerSecond;
+    const bare = summarize(this.#bare);
+    const sync = summarize(this.#own.map(({ syncMs }) => syncMs));
+    context.print({
+      figure: "change-sync",
+      ...sync,
+      unit: "ms",
+      ...against(bare.value, sync.value),
+      command: "the same requests in one datagram",
+      detail: { bareP99: bare.p99, bareN: bare.n },
+    });
+    const summary = summarize(this.#own.map(({ latencyMs }) => latencyMs));
+    context.print({
+      figure: "change-latency",
+      ...summary,
+      unit: "ms",
+      ...against(bare.value, summary.value),
+    });
+    const requests = median(this.#own.map((one) => one.requests));
+    context.print({ figure: "requests-per-change", value: requests, unit: "requests", n });
+    context.print({
+      figure: "cpu-per-change",
+      value: (cpu - idle) / n,
+      unit: "ms",
+      n,
+      detail: { idleMsPerSecond: this.#idleMsPerSecond },
+    });
+  }
+
+  /** Replaces an endpoint and takes that back, on virtual servers all over the table. */
+  async #bareChange(number: number): Promise<void> {
+    const virtual = this.#servers[(number * 7_919) % this.#servers.length];
+    const reals = virtual === undefined ? [] : await this.#client.listRealServers(virtual);
+    const old = reals.find(({ weight }) => weight > 0);
+    if (virtual === undefined || old === undefined) {
+      return;
+    }
+    const { address, port, forwarding, weight } = old;
+    const kept: RealServer = { address, port, forwarding, weight };
+    const added: RealServer = { ...kept, address: `10.251.${(number >> 8) & 255}.${number & 255}` };
+    const { family } = this.#client;
+    for (const requests of [
+      [
+        addRealServerRequest(family, virtual, added),
+        editRealServerRequest(family, virtual, { ...kept, weight: 0 }),
+      ],
+      [editRealServerRequest(family, virtual, kept), deleteRealServerRequest(family, virtual, added)],
+    ]) {
+      await wait(pauseMs);
+      const startedAt = performance.now();
+      const outcomes = this.#client.transact(requests);
+      this.#bare.push(performance.now() - startedAt);
+      for (const { error } of outcomes) {
+        if (error !== undefined) {
+          throw error;
+        }
+      }
+    }
+  }
 }
 
 /** Audits in a daemon that does hardly anything else, and changes meanwhile. Ends the daemon. */
@@ -68,8 +161,13 @@ export async function measureAudits(context: NodeContext): Promise<void> {
     n: audits.length,
     detail: { cpuMs: cpu },
   });
-  const { latencies, syncs } = await daemonChanges(context, daemon, context.task.changes);
+  const changes: ChangeTimes[] = [];
+  for (let change = 0; change < context.task.changes; change++) {
+    changes.push(await daemonChange(context, daemon));
+  }
+  const syncs = changes.map(({ syncMs }) => syncMs);
   context.print({ figure: "change-sync-in-audit", ...summarize(syncs), unit: "ms" });
+  const latencies = changes.map(({ latencyMs }) => latencyMs);
   context.print({ figure: "change-latency-in-audit", ...summarize(latencies), unit: "ms" });
   await daemon.stop();
 }
@@ -82,66 +180,16 @@ async function audited(daemon: Daemon, count: number): Promise<void> {
   }
 }
 
-interface ChangeTimes {
-  /** From just before the API write until the line of the log that says so has arrived here. */
-  readonly latencies: readonly number[];
-  /** The sync alone, by the daemon's own clock. */
-  readonly syncs: readonly number[];
-  readonly requests: readonly number[];
-}
-
-async function daemonChanges(context: NodeContext, daemon: Daemon, changes: number): Promise<ChangeTimes> {
-  const latencies: number[] = [];
-  const syncs: number[] = [];
-  const requests: number[] = [];
-  for (let change = 0; change < changes; change++) {
-    const apply = context.prepareChange();
-    const since = daemon.syncs.length;
-    await wait(pauseMs);
-    const startedAt = performance.now();
-    apply();
-    const line = await daemon.synced(since, ({ changed }) => changed > 0);
-    latencies.push(line.at - startedAt);
-    syncs.push(line.elapsedMs);
-    requests.push(line.written + line.removed);
-  }
-  return { latencies, syncs, requests };
-}
-
-/** Replaces an endpoint and takes that back, on virtual servers all over the table. @returns the time of each change */
-async function bareChanges(client: IpvsClient, pairs: number): Promise<readonly number[]> {
-  const all = await client.listVirtualServers();
-  const times: number[] = [];
-  for (let pair = 0; pair < pairs; pair++) {
-    const virtual = all[(pair * 7_919) % all.length];
-    if (virtual === undefined || familyOfVirtualServer(virtual) !== "IPv4") {
-      continue;
-    }
-    const old = (await client.listRealServers(virtual)).find(({ weight }) => weight > 0);
-    if (old === undefined) {
-      continue;
-    }
-    const { address, port, forwarding, weight } = old;
-    const kept: RealServer = { address, port, forwarding, weight };
-    const added: RealServer = { ...kept, address: `10.251.${(pair >> 8) & 255}.${pair & 255}` };
-    const { family } = client;
-    for (const requests of [
-      [
-        addRealServerRequest(family, virtual, added),
-        editRealServerRequest(family, virtual, { ...kept, weight: 0 }),
-      ],
-      [editRealServerRequest(family, virtual, kept), deleteRealServerRequest(family, virtual, added)],
-    ]) {
-      await wait(pauseMs);
-      const startedAt = performance.now();
-      const outcomes = client.transact(requests);
-      times.push(performance.now() - startedAt);
-      for (const { error } of outcomes) {
-        if (error !== undefined) {
-          throw error;
-        }
-      }
-    }
-  }
-  return times;
+async function daemonChange(context: NodeContext, daemon: Daemon): Promise<ChangeTimes> {
+  const apply = context.prepareChange();
+  const since = daemon.syncs.length;
+  await wait(pauseMs);
+  const startedAt = performance.now();
+  apply();
+  const line = await daemon.synced(since, ({ changed }) => changed > 0);
+  return {
+    latencyMs: line.at - startedAt,
+    syncMs: line.elapsedMs,
+    requests: line.written + line.removed,
+  };
 }

@@ -1,41 +1,44 @@
 /**
  * Cold sync in ipvs mode, beside `ipvsadm -R` loading the same virtual and real servers, which is less: the daemon also
- * fills sets, binds addresses and writes its rules.
+ * fills sets, binds addresses and writes its rules. Both in turn, each in a fresh network namespace.
  *
  * @module
  */
-import { runCommand } from "../e2e/harness/command.ts";
-import { flushRules } from "./bare-restore.ts";
-import type { Daemon } from "./daemon.ts";
-import { against, median } from "./figure.ts";
-import type { NodeContext } from "./node-context.ts";
+import { spawnSync } from "node:child_process";
+import { createNamespace } from "../e2e/harness/namespace.ts";
+import { against, median, printFigure } from "./figure.ts";
+import { guestAtRest } from "./guest-rest.ts";
+import { type ColdTimes, IpvsWorker } from "./ipvs-worker.ts";
+import type { NodeTask } from "./node-context.ts";
 
 /** Longest time that the bare tool may take. */
-const timeoutSeconds = 300;
+const bareTimeoutMs = 1_200_000;
 
-/** Measures, and leaves the last daemon running on a kernel that is in sync. Without topic `cold` it only starts one. */
-export async function measureIpvsCold(context: NodeContext): Promise<Daemon> {
-  const { topics, repeat } = context.task;
-  let daemon = context.startDaemon();
-  const syncs = [await timesOf(daemon)];
-  if (!topics.includes("cold")) {
-    return daemon;
-  }
-  const { stdout: servers } = await runCommand(["ipvsadm", "-Sn"], { timeoutSeconds });
+/** Measures and prints. */
+export async function measureIpvsCold(task: NodeTask): Promise<void> {
+  const syncs: ColdTimes[] = [];
   const bare: number[] = [];
-  for (let round = 0; round < repeat; round++) {
-    await daemon.stop();
-    await clear();
-    const startedAt = performance.now();
-    await runCommand(["ipvsadm", "-R"], { input: servers, timeoutSeconds });
-    bare.push(performance.now() - startedAt);
-    await clear();
-    daemon = context.startDaemon();
-    syncs.push(await timesOf(daemon));
+  let lines = 0;
+  for (let round = 0; round < task.repeat; round++) {
+    await guestAtRest();
+    let servers: string;
+    {
+      await using worker = await IpvsWorker.create(task);
+      const { cold } = await worker.do("start");
+      syncs.push(...(cold === undefined ? [] : [cold]));
+      await worker.do("stop");
+      servers = (await worker.namespace.exec(["ipvsadm", "-Sn"], { timeoutSeconds: 300 })).stdout;
+    }
+    lines = servers.split("\n").length - 1;
+    await guestAtRest();
+    bare.push(await bareLoad(servers));
   }
   const value = median(syncs.map(({ elapsedMs }) => elapsedMs));
-  context.print({
+  const { services, endpoints } = task;
+  const subject = { mode: "ipvs", services, endpoints } as const;
+  printFigure({
     figure: "cold-sync",
+    ...subject,
     value,
     unit: "ms",
     ...against(median(bare), value),
@@ -44,28 +47,27 @@ export async function measureIpvsCold(context: NodeContext): Promise<Daemon> {
     detail: {
       planningMs: median(syncs.map(({ planningMs }) => planningMs)),
       written: syncs[0]?.written ?? 0,
-      bareLines: servers.split("\n").length - 1,
+      bareLines: lines,
     },
   });
   const fromStart = median(syncs.map(({ fromStartMs }) => fromStartMs));
-  context.print({ figure: "cold-start", value: fromStart, unit: "ms", n: syncs.length });
-  return daemon;
+  printFigure({ figure: "cold-start", ...subject, value: fromStart, unit: "ms", n: syncs.length });
 }
 
-async function timesOf(daemon: Daemon): Promise<{
-  readonly elapsedMs: number;
-  readonly planningMs: number;
-  readonly fromStartMs: number;
-  readonly written: number;
-}> {
-  const { at, elapsedMs, planningMs, written } = await daemon.ready();
-  return { elapsedMs, planningMs, fromStartMs: at - daemon.startedAt, written };
-}
-
-/** Takes away everything of ipvs mode. */
-async function clear(): Promise<void> {
-  await flushRules("legacy");
-  await runCommand(["ip", "link", "del", "kube-ipvs0"], { timeoutSeconds, anyStatus: true });
-  await runCommand(["ipvsadm", "-C"], { timeoutSeconds });
-  await runCommand(["ipset", "destroy"], { timeoutSeconds });
+/** @returns how long the tool took, in milliseconds */
+async function bareLoad(servers: string): Promise<number> {
+  await using namespace = await createNamespace("bare");
+  // Without it the kernel takes no address for one that a real server could have.
+  await namespace.ip(["link set lo up"]);
+  return namespace.enter(() => {
+    const startedAt = performance.now();
+    const { status, stderr } = spawnSync("ipvsadm", ["-R"], { input: servers, timeout: bareTimeoutMs });
+    const elapsed = performance.now() - startedAt;
+    if (status !== 0) {
+      throw new Error(
+        `Cannot load with ipvsadm -R: ${status ?? "out of time"} ${String(stderr).split("\n", 1)}`,
+      );
+    }
+    return elapsed;
+  });
 }

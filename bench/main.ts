@@ -20,6 +20,10 @@ import { type BenchMode, type BenchOptions, readOptions, type Topic, usage } fro
 /** Longest time that one process of measurements may take. */
 const timeoutMs = 400_000;
 
+/** Longest time of ipvs mode, and for each Service that is loaded cold: a guest has one CPU and slow system calls. */
+const ipvsSeconds = 600;
+const ipvsSecondsPerLoadedService = 0.06;
+
 const uml = fileURLToPath(new URL("../e2e/uml/run.sh", import.meta.url));
 
 /** Topics that ipvs mode has. */
@@ -51,9 +55,7 @@ class Bench {
       await this.#measureIptables();
     }
     if (modes.includes("ipvs")) {
-      for (const count of services) {
-        await this.#measureIpvs(count);
-      }
+      await this.#measureIpvs();
     }
     for (const figure of growthOf(this.figures)) {
       printFigure(figure);
@@ -73,14 +75,18 @@ class Bench {
   }
 
   /** In User Mode Linux, because few kernels of hosts have IPVS where this may use it. */
-  async #measureIpvs(services: number): Promise<void> {
+  async #measureIpvs(): Promise<void> {
+    const { services, repeat } = this.#options;
     const topics = ipvsTopics.filter((topic) => this.#options.topics.has(topic));
     if (topics.length === 0) {
       return;
     }
-    const task = JSON.stringify(this.#taskOf("ipvs", "legacy", services, topics));
-    const guest = [uml, "-t", String(timeoutMs / 1000 - 20), "-m", "3G"];
-    await this.#collect([...guest, process.execPath, script("ipvs-bench.ts"), task], undefined);
+    const tasks = services.map((count) => this.#taskOf("ipvs", "legacy", count, topics));
+    const loads = services.reduce((sum, count) => sum + count, 0) * (topics.includes("cold") ? repeat : 0);
+    const seconds = Math.ceil(ipvsSeconds + loads * ipvsSecondsPerLoadedService);
+    const guest = [uml, "-t", String(seconds), "-m", "3G"];
+    const bench = [process.execPath, script("ipvs-bench.ts"), JSON.stringify(tasks)];
+    await this.#collect([...guest, ...bench], undefined, (seconds + 20) * 1_000);
   }
 
   async #measureNode(variant: Variant, services: number): Promise<void> {
@@ -127,15 +133,19 @@ class Bench {
   }
 
   /** Runs a command to its end and prints its figures as they come. */
-  async #collect(argv: readonly string[], namespace: Namespace | undefined): Promise<void> {
+  async #collect(
+    argv: readonly string[],
+    namespace: Namespace | undefined,
+    timeout = timeoutMs,
+  ): Promise<void> {
     // The lock of legacy iptables is a file, which namespaces share: the machine's own is left alone.
     const env = { ...process.env, XTABLES_LOCKFILE: `${this.#folder}/xtables.lock` };
     const stdio: ["ignore", "pipe", "inherit"] = ["ignore", "pipe", "inherit"];
     const [program = "", ...args] = argv;
     const child =
       namespace === undefined
-        ? spawn(program, args, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" })
-        : namespace.spawn(argv, { stdio, env, timeout: timeoutMs, killSignal: "SIGKILL" });
+        ? spawn(program, args, { stdio, env, timeout, killSignal: "SIGKILL" })
+        : namespace.spawn(argv, { stdio, env, timeout, killSignal: "SIGKILL" });
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).on("line", (line) => this.#take(line));
     }
