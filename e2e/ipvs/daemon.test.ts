@@ -154,12 +154,17 @@ const tests = {
         file,
         `${head}mode: ipvs\nconntrack: {maxPerCore: 0}\nsluice: {iptables: {variant: legacy}}\n`,
       );
+      const wrap = (argv: readonly string[]): readonly string[] =>
+        contained(argv, { capabilities: ["NET_ADMIN", "NET_RAW"], writable: [lock] });
+      const without = "net/ipv4/vs/conntrack";
+      node.namespace.setSysctls({ [without]: 0 });
+      const refused = Daemon.launch(node, { ...options, wrap });
+      expect(await refused.ended()).toBe(1);
+      expect(refused.log.other.join("\n")).toContain(`Cannot set /proc/sys/${without} to 1`);
       // The privileged init container. Then nothing is left to be set that takes more.
       expect(await Daemon.command(node, ["run", "--init-only", `--config=${file}`])).toMatchObject({
         status: 0,
       });
-      const wrap = (argv: readonly string[]): readonly string[] =>
-        contained(argv, { capabilities: ["NET_ADMIN", "NET_RAW"], writable: [lock] });
       const sluice = { iptables: { variant: "legacy" }, nodePorts: { localhostForwarder: true } };
       const config = { ...options.config, sluice };
       await using daemon = await Daemon.start(node, { ...options, config, wrap });

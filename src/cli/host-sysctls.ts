@@ -6,9 +6,11 @@
  * @module
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 import { conntrackMax } from "../config/conntrack-max.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import { type HostSwitches, setSysctls } from "../ipvs/host-switches.ts";
+import { countCpus } from "./cpu-list.ts";
 
 /** A setting that could not be made. */
 export interface SysctlFailure {
@@ -18,6 +20,7 @@ export interface SysctlFailure {
 }
 
 const netfilter = "/proc/sys/net/netfilter";
+const onlineCpus = "/sys/devices/system/cpu/online";
 const hashSize = "/sys/module/nf_conntrack/parameters/hashsize";
 
 /** Buckets of the table are raised to a quarter of its entries, the kernel's own ratio for large tables. */
@@ -38,7 +41,7 @@ export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure
       set(`${netfilter}/${name}`, Math.floor(ms / 1000));
     }
   };
-  const max = conntrackMax(conntrack, availableParallelism());
+  const max = conntrackMax(conntrack, cpuCount());
   if (max !== undefined) {
     set(`${netfilter}/nf_conntrack_max`, max);
     if ((readNumber(hashSize) ?? Number.POSITIVE_INFINITY) < max / entriesPerBucket) {
@@ -56,8 +59,8 @@ export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure
 }
 
 /** Lets packets from 127.0.0.1 leave the host, for NodePorts on localhost. The rules keep everybody else out. */
-export function setRouteLocalnet(): SysctlFailure | undefined {
-  return ensureSysctl("/proc/sys/net/ipv4/conf/all/route_localnet", 1);
+export function setRouteLocalnet(): HostSwitches {
+  return setSysctls([{ name: "net/ipv4/conf/all/route_localnet", value: 1 }]);
 }
 
 /** Whether conntrack takes out-of-window packets for valid. An unreadable setting counts as no. */
@@ -71,6 +74,11 @@ export function hasIPv6(): boolean {
     readText("/proc/net/if_inet6") !== undefined &&
     readNumber("/proc/sys/net/ipv6/conf/all/disable_ipv6") !== 1
   );
+}
+
+/** CPUs of the machine. The table is the node's: that this process may use only some of them is no reason to make it smaller. */
+function cpuCount(): number {
+  return countCpus(readText(onlineCpus) ?? "") ?? cpus().length;
 }
 
 function ensureSysctl(path: string, wanted: number): SysctlFailure | undefined {

@@ -13,6 +13,7 @@ import { DriftMonitor } from "../iptables/monitor.ts";
 import type { RuleSettings } from "../iptables/settings.ts";
 import { acceptsSets, chooseLayout, usableFamilies } from "../iptables/setup.ts";
 import { detectVariant, ToolError, type Variant } from "../iptables/tools.ts";
+import { allOrNone } from "../ipvs/host-switches.ts";
 import { systemClock } from "../kube/clock.ts";
 import { type Family, families } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
@@ -26,6 +27,7 @@ import { familySettings } from "./node-settings.ts";
 /** Opens iptables mode. */
 export async function openIptablesMode(context: ModeContext): Promise<OpenMode> {
   const host = await findIptables(context.config);
+  let setBack = (): void => {};
   return {
     families: host.families,
     variant: host.variant,
@@ -34,8 +36,12 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
         allowLocalhostNodePorts();
       }
     },
-    abandon: () => {},
+    // Without this mode's rules neighbours of the node could reach its loopback addresses.
+    abandon: () => setBack(),
     open: async (plan) => {
+      if (plan.localhostNodePorts) {
+        setBack = allowLocalhostNodePorts();
+      }
       const opened = await openIptables(context.config, host, plan, ({ pid, command }) =>
         context.log.warning("Waiting for the xtables lock", { ipFamily: plan.family, heldBy: command, pid }),
       );
@@ -147,9 +153,6 @@ export async function openIptables(
   onLockWait?: OnLockWait,
 ): Promise<OpenIptables> {
   const { variant } = host;
-  if (node.localhostNodePorts) {
-    allowLocalhostNodePorts();
-  }
   const settings: RuleSettings = {
     layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
     dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
@@ -168,16 +171,13 @@ function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
   );
 }
 
-/** @throws CommandError when the process may not */
-function allowLocalhostNodePorts(): void {
-  const failure = setRouteLocalnet();
-  if (failure !== undefined) {
+/** @returns sets it back, if it was not so before. @throws CommandError when the process may not */
+function allowLocalhostNodePorts(): () => void {
+  const { restore } = allOrNone(setRouteLocalnet(), ({ path, wanted, reason }) => {
     const remedy = "set iptables.localhostNodePorts to false, or run with --init-only once";
-    throw new CommandError(
-      1,
-      `Cannot set ${failure.path} to ${failure.wanted}: ${failure.reason}; ${remedy}`,
-    );
-  }
+    return new CommandError(1, `Cannot set ${path} to ${wanted}: ${reason}; ${remedy}`);
+  });
+  return restore;
 }
 
 /**

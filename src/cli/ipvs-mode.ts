@@ -7,6 +7,7 @@ import { ipvsScheduler, parseCidrs } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { DriftMonitor } from "../iptables/monitor.ts";
 import { ipvsMemory } from "../ipvs/affinity-memory.ts";
+import { allOrNone } from "../ipvs/host-switches.ts";
 import { IpvsMonitor } from "../ipvs/monitor.ts";
 import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "../ipvs/open.ts";
 import { watchRoutes } from "../ipvs/watch-routes.ts";
@@ -31,12 +32,12 @@ const flushPeriodMs = 5_000;
  * @throws CommandError when it is not possible here
  */
 export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
-  const { config, log } = context;
+  const { config } = context;
   const host = await findIptables(config);
-  const switches = prepare(config);
-  for (const { path, wanted, reason } of switches.failures) {
-    log.error("Cannot set a kernel parameter that IPVS needs", { path, wanted, reason });
-  }
+  const switches = allOrNone(prepare(config), ({ path, wanted, reason }) => {
+    const remedy = "ipvs mode needs it; run with --init-only once";
+    return new CommandError(1, `Cannot set ${path} to ${wanted}: ${reason}; ${remedy}`);
+  });
   return {
     families: host.families,
     variant: host.variant,

@@ -105,7 +105,7 @@ export class Telemetry implements FeedObserver {
       log: this.#log,
       clock: systemClock,
       healthPorts,
-      isRefusal: (error) => isRestoreError(error, "rejected"),
+      isRefusal: (error) => isRestoreError(error),
       onProblem: (problem) => this.#hooks.onProblem(problem),
     });
     const observer: ProxierObserver = {

@@ -2,7 +2,13 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import { type SysctlDoor, setHostSwitches, type TimeoutsDoor } from "./host-switches.ts";
+import {
+  allOrNone,
+  type SysctlDoor,
+  setHostSwitches,
+  setSysctls,
+  type TimeoutsDoor,
+} from "./host-switches.ts";
 import type { Timeouts } from "./netlink/timeouts.ts";
 
 const none: Timeouts = { tcp: 0, tcpFin: 0, udp: 0 };
@@ -77,5 +83,21 @@ describe("setHostSwitches()", () => {
     switches.restore();
     expect(host.written).toEqual(["/proc/sys/b", "/proc/sys/b"]);
     expect(host.timeouts).toEqual({ tcp: 900, tcpFin: 120, udp: 300 });
+  });
+});
+
+describe("allOrNone()", () => {
+  const wanted = ["a", "b"].map((name) => ({ name, value: 1 }));
+  const unable = ({ path }: { readonly path: string }): Error => new Error(`Cannot set ${path}`);
+
+  test("hands on what could be set", () => {
+    const switches = setSysctls(wanted, new Host({ "/proc/sys/a": 0, "/proc/sys/b": 1 }));
+    expect(allOrNone(switches, unable)).toBe(switches);
+  });
+
+  test("sets back what could be set when something could not", () => {
+    const host = new Host({ "/proc/sys/a": 0, "/proc/sys/b": 0 }, ["/proc/sys/b"]);
+    expect(() => allOrNone(setSysctls(wanted, host), unable)).toThrow("Cannot set /proc/sys/b");
+    expect(host.sysctls.get("/proc/sys/a")).toBe(0);
   });
 });

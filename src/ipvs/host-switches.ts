@@ -55,12 +55,26 @@ export function setHostSwitches(
   sysctls: readonly Sysctl[],
   door: SysctlDoor = hostSysctls,
 ): HostSwitches {
-  const former: (readonly [path: string, value: number])[] = [];
   const { tcp, tcpFin, udp } = timeouts;
   const formerTimeouts = tcp + tcpFin + udp > 0 ? client.getTimeouts() : undefined;
   if (formerTimeouts !== undefined) {
     client.setTimeouts(timeouts);
   }
+  const set = setSysctls(sysctls, door);
+  return {
+    failures: set.failures,
+    restore: () => {
+      set.restore();
+      if (formerTimeouts !== undefined) {
+        attempt(() => client.setTimeouts(formerTimeouts));
+      }
+    },
+  };
+}
+
+/** Sets sysctls that are not as they should be. */
+export function setSysctls(sysctls: readonly Sysctl[], door: SysctlDoor = hostSysctls): HostSwitches {
+  const former: (readonly [path: string, value: number])[] = [];
   const failures: FailedSysctl[] = [];
   for (const { name, value } of sysctls) {
     const path = `/proc/sys/${name}`;
@@ -80,11 +94,22 @@ export function setHostSwitches(
       for (const [path, value] of former.splice(0)) {
         attempt(() => door.write(path, value));
       }
-      if (formerTimeouts !== undefined) {
-        attempt(() => client.setTimeouts(formerTimeouts));
-      }
     },
   };
+}
+
+/**
+ * The switches, if all of them could be made.
+ *
+ * @param unable makes the error, of the first that could not be made; the others are set back before
+ */
+export function allOrNone(switches: HostSwitches, unable: (failed: FailedSysctl) => Error): HostSwitches {
+  const [failed] = switches.failures;
+  if (failed === undefined) {
+    return switches;
+  }
+  switches.restore();
+  throw unable(failed);
 }
 
 function attempt(job: () => void): void {

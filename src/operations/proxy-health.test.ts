@@ -81,6 +81,22 @@ test("syncBegan() keeps the age of changes whose sync failed", () => {
   expect(health.isHealthy()).toBe(false);
 });
 
+test("loopStarted() again, as when settings change, makes no change that waits younger", () => {
+  const { clock, health } = started("IPv4");
+  clock.advance(1000);
+  health.changeQueued("IPv4");
+  health.syncBegan("IPv4");
+  clock.advance(2 * syncPeriodMs);
+  health.loopStarted("IPv4");
+  health.changeQueued("IPv4");
+  expect(health.isHealthy()).toBe(false);
+  expect(health.status().families).toEqual([{ family: "IPv4", lastUpdatedMs: someWallMs, healthy: false }]);
+  health.syncBegan("IPv4");
+  health.syncSucceeded("IPv4");
+  expect(health.isHealthy()).toBe(true);
+  expect(health.oldestPendingSeconds("IPv4")).toBe(0);
+});
+
 test("isHealthy() does not follow the wall clock when it is set", () => {
   const { clock, health } = started("IPv4");
   health.changeQueued("IPv4");

@@ -69,11 +69,15 @@ export class ProxyHealth {
     this.#syncPeriodMs = syncPeriodMs;
   }
 
-  /** The family's sync loop has started. It counts as up to date, so that a fresh process is healthy. */
+  /**
+   * The family's sync loop has started. It counts as up to date, so that a fresh process is healthy; not so one that takes
+   * over from another, whose changes wait on.
+   */
   loopStarted(family: Family): void {
+    const before = this.#states.get(family);
     this.#states.set(family, {
-      lastUpdatedMs: this.#clock.wallMs(),
-      pendingSince: undefined,
+      lastUpdatedMs: before?.lastUpdatedMs ?? this.#clock.wallMs(),
+      pendingSince: before?.pendingSince,
       pendingSinceSync: undefined,
       syncing: false,
     });

@@ -51,7 +51,7 @@ export class ProxyMetrics {
     "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
     "[ALPHA] EndpointSlice changes that wait for a sync",
   );
-  /** Each Service event, once per family. */
+  /** Each Service event, once whatever the number of families. */
   readonly serviceChanges: Counter<never> = counter(
     "kubeproxy_sync_proxy_rules_service_changes_total",
     "[ALPHA] Service events seen",

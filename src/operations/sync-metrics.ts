@@ -56,7 +56,7 @@ export function recordSync(groups: SyncMetricGroups, outcome: SyncOutcome, conte
 /** What is known about a failed sync beside what the proxier says. */
 export interface FailureContext {
   readonly mode: ProxyMode;
-  /** Whether the kernel or its tool refused what was sent, as opposed to anything that went wrong before. */
+  /** Whether rules could not be loaded, as opposed to anything that went wrong before. */
   readonly refused: boolean;
 }
 

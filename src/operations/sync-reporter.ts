@@ -29,7 +29,7 @@ export interface SyncReporterOptions {
   readonly clock: Clock;
   /** The Services' health-check ports of this family, which follow each successful sync. */
   readonly healthPorts: { applyChange(plan: Plan, change: PlanChange): Promise<void> };
-  /** Whether an error means that the kernel or its tool refused what was sent. */
+  /** Whether an error means that rules could not be loaded, for whatever reason. */
   readonly isRefusal: (error: unknown) => boolean;
   /** A problem appeared: for an event on the object. */
   readonly onProblem: (problem: Problem) => void;
