@@ -12,7 +12,7 @@ import { Daemon } from "./daemon.ts";
 import { eventually } from "./eventually.ts";
 import { requestFrom } from "./http-request.ts";
 import { undisturbed } from "./load.ts";
-import { type ServiceShape, withPods } from "./objects.ts";
+import { nodeObject, type ServiceShape, withPods } from "./objects.ts";
 import { savedRules } from "./rules.ts";
 
 const NEEDS = { programs: ["iptables-nft", "iptables-legacy", "ipset"], plugins: ["bridge", "host-local"] };
@@ -139,7 +139,40 @@ describeOnKernel("a configuration that changes", NEEDS, () => {
     expect(daemon.log.tail(3)).toContain("clientConnection.kubeconfig changed: ending");
   });
 
+  test("follows the Node object: other pod networks and addresses take effect without a connection lost", async () => {
+    await change({ detectLocalMode: "NodeCIDR" });
+    const registered = nodeObject(node);
+    expect(await rules()).toContain(node.addresses.podCidr);
+    const other = {
+      ...registered,
+      spec: { podCIDR: "10.244.77.0/24", podCIDRs: ["10.244.77.0/24"] },
+      status: { addresses: [node.ip, "192.0.2.77"].map((address) => ({ type: "InternalIP", address })) },
+    };
+    const mark = daemon.log.mark();
+    await undisturbed(traffic(), async () => {
+      // The API server lets nobody change pod networks: nodes that get others register anew.
+      await api.delete(registered);
+      await api.apply(other);
+      await eventually("the new pod network", async () => (await rules()).includes("10.244.77.0/24"));
+    });
+    expect(await rules()).not.toContain(node.addresses.podCidr);
+    const inEffect = "What the Node object says now is in effect";
+    await eventually("the end of it", () => daemon.log.find(inEffect, mark).length > 0);
+    expect(daemon.log.complaints().filter(({ level }) => level === "error")).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
+  });
+
   describe("events", () => {
+    test("name fields that nothing reads", async () => {
+      await change({ ...inLayout("endpoint-chains"), bindAdress: "::" });
+      const [event] = await eventually("the event", async () => {
+        const events = await eventsOf("UnknownConfigField");
+        return events.length > 0 ? events : undefined;
+      });
+      expect(event).toMatchObject({ type: "Warning", regarding: { kind: "Node", name: node.name } });
+      expect(event?.["note"]).toContain('unknown field "bindAdress" (did you mean "bindAddress"?)');
+    });
+
     test("tell of every change", async () => {
       await change(inLayout("endpoint-chains"));
       const [event] = await eventually("the event", async () => {

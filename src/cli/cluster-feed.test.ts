@@ -200,12 +200,12 @@ describe("ClusterFeed.remove()", () => {
     expect(four.told).toEqual(["forget ns/web", "touch ns/web"]);
   });
 
-  test("tells that the Node is gone and leaves the zone", () => {
+  test("tells that the Node is gone, whose last values stay, also for those that are attached later", () => {
     feed.upsert(node);
     attach();
     feed.remove("Node", "here");
     expect(told).toEqual(["node here", "node gone"]);
-    expect(state.node).toBeUndefined();
+    expect(state.node).toBe(node);
     expect(four.told).toEqual(["zone a"]);
   });
 });

@@ -134,8 +134,7 @@ export class ClusterFeed implements SourceHandler {
         break;
       }
       case "Node":
-        // The zone in use does not change: a Node object may be recreated.
-        this.#state.setNode(undefined);
+        // The last one stays in use, its zone too: a Node object may be recreated.
         this.#observer.onNode(undefined);
         break;
     }

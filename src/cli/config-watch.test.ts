@@ -32,10 +32,11 @@ beforeEach(async () => {
   controller = new AbortController();
   hasEnded = false;
   const following = followConfig({
-    current: load(file).config,
+    current: load(file),
     read: () => (file === undefined ? Promise.reject(new Error("ENOENT")) : Promise.resolve(file)),
-    decode: (text) => load(text).config,
+    decode: load,
     onChange: ({ mode }) => told.push(`changed to ${mode}`),
+    onWarnings: (warnings) => told.push(...warnings.map(({ kind, message }) => `${kind}: ${message}`)),
     onRefused: (reason) => told.push(`refused: ${reason}`),
     onAway: (reason) => told.push(`away: ${reason}`),
     wait: (ms, signal) => sleep(clock, ms, signal),
@@ -49,6 +50,19 @@ beforeEach(async () => {
 });
 
 describe("followConfig()", () => {
+  test("tells what is odd about a file, once, whether its settings are others or not", async () => {
+    const unknown = (field: string): string =>
+      `strictness: Using lenient decoding as strict decoding failed: strict decoding error: unknown field "${field}"`;
+    file = bytes("iptables", "zzz: 1\n");
+    await clock.advance(10_000);
+    expect(told).toEqual([unknown("zzz")]);
+    file = bytes("iptables", "zzz: 1\n# the same\n");
+    await clock.advance(10_000);
+    file = bytes("ipvs", "qqq: 1\n");
+    await clock.advance(10_000);
+    expect(told).toEqual([unknown("zzz"), unknown("qqq"), "changed to ipvs"]);
+  });
+
   test("tells of other settings once the file has been the same twice", async () => {
     await clock.advance(10_000);
     file = bytes("ipvs");

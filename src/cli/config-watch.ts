@@ -8,6 +8,8 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
+import type { ConfigWarning } from "../config/config-warning.ts";
+import type { LoadedConfig } from "../config/load-config.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import type { Clock } from "../kube/clock.ts";
 import { sleep } from "../proxier/clock.ts";
@@ -20,13 +22,16 @@ const settleMs = 200;
 
 /** What is followed. */
 export interface ConfigWatchOptions {
-  readonly current: ProxyConfig;
+  /** What was read of it at the start, and what is odd about it, which has been told. */
+  readonly current: LoadedConfig;
   /** Rejects when the file cannot be read. */
   readonly read: () => Promise<Uint8Array>;
   /** @throws Error that says what is wrong with the file */
-  readonly decode: (bytes: Uint8Array) => ProxyConfig;
+  readonly decode: (bytes: Uint8Array) => LoadedConfig;
   /** The file holds other settings. */
   readonly onChange: (config: ProxyConfig) => void;
+  /** What is odd about the file and was not odd about the one before. */
+  readonly onWarnings: (warnings: readonly ConfigWarning[]) => void;
   /** The file is wrong; told once for each content. */
   readonly onRefused: (reason: string) => void;
   /** The file cannot be read any more; told once until it can. */
@@ -39,8 +44,8 @@ export interface ConfigWatchOptions {
 
 /** Tells of every change until the signal aborts. */
 export async function followConfig(options: ConfigWatchOptions): Promise<void> {
-  const { wait, clock, signal, onChange, onRefused } = options;
-  let accepted = options.current;
+  const { wait, clock, signal, onChange, onWarnings, onRefused } = options;
+  let { config: accepted, warnings: told } = options.current;
   let judged: Uint8Array | undefined;
   let isAway = false;
   while (!signal.aborted) {
@@ -55,10 +60,17 @@ export async function followConfig(options: ConfigWatchOptions): Promise<void> {
       await sleep(clock, settleMs, signal);
       if (!signal.aborted && isDeepStrictEqual(bytes, await readOr(options, () => undefined))) {
         judged = bytes;
-        const config = judge(options, bytes, onRefused);
-        if (config !== undefined && !isDeepStrictEqual(config, accepted)) {
-          accepted = config;
-          onChange(config);
+        const loaded = judge(options, bytes, onRefused);
+        if (loaded !== undefined) {
+          const news = loaded.warnings.filter((one) => !told.some((other) => isDeepStrictEqual(one, other)));
+          told = loaded.warnings;
+          if (news.length > 0) {
+            onWarnings(news);
+          }
+          if (!isDeepStrictEqual(loaded.config, accepted)) {
+            accepted = loaded.config;
+            onChange(loaded.config);
+          }
         }
       }
       // One that is being written is looked at again soon.
@@ -85,7 +97,7 @@ function judge(
   { decode }: ConfigWatchOptions,
   bytes: Uint8Array,
   onRefused: (reason: string) => void,
-): ProxyConfig | undefined {
+): LoadedConfig | undefined {
   try {
     return decode(bytes);
   } catch (error) {

@@ -42,6 +42,11 @@ export class EventRecorder {
     this.#tellOfNode("Warning", "ConfigRejected", note);
   }
 
+  /** The configuration file has something that nothing here reads. It is in effect all the same. */
+  unknownConfigField(note: string): void {
+    this.#tellOfNode("Warning", "UnknownConfigField", note);
+  }
+
   /** How a change of mode fares. */
   modeSwitch(reason: "ModeSwitchStarted" | "ModeSwitched" | "ModeSwitchFailed", note: string): void {
     this.#tellOfNode(reason === "ModeSwitchFailed" ? "Warning" : "Normal", reason, note);

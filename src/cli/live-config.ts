@@ -14,6 +14,7 @@ import { changedFields, configChange, syncPeriodOf } from "./config-change.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
+import { nodeReaction } from "./node-changes.ts";
 import { addressesOf } from "./node-settings.ts";
 import { type OpenedMode, openMode } from "./open-mode.ts";
 import { removeOtherMode } from "./other-mode.ts";
@@ -102,6 +103,11 @@ export class LiveConfig {
     }
   }
 
+  /** What serves has to be opened anew, because the Node object has changed. */
+  renew(): void {
+    this.#reconfigurer.request({ ...this.#reconfigurer.wanted });
+  }
+
   /** The file holds something that cannot be. */
   refuse(reason: string): void {
     const { parts, metrics, events } = this.#options;
@@ -138,7 +144,9 @@ export class LiveConfig {
   }
 
   async #attempt(current: ProxyConfig, wanted: ProxyConfig, signal: AbortSignal): Promise<Attempt> {
+    const fields = changedFields(current, wanted);
     const change = configChange(current, wanted);
+    const isOtherNode = this.#isOtherNode(wanted);
     if (change.restart.length > 0) {
       this.#options.onRestart(`${nameFields(change.restart)} changed`);
       return "failed";
@@ -150,16 +158,30 @@ export class LiveConfig {
       this.refuse(errorText(error));
       return "failed";
     }
-    const result = change.reopen.length === 0 ? "done" : await this.#replace(current, wanted, signal);
+    const keeps = change.reopen.length === 0 && !isOtherNode;
+    const result = keeps ? "done" : await this.#replace(current, wanted, signal);
     if (result !== "done") {
       await rebound.undo();
       return result;
     }
     rebound.keep();
     this.#config = wanted;
-    this.#applyAtOnce(wanted);
-    this.#tellApplied(Object.values(change).flat());
+    if (fields.length > 0) {
+      this.#applyAtOnce(wanted);
+      this.#tellApplied(Object.values(change).flat());
+    }
+    if (isOtherNode) {
+      this.#options.parts.log.info("What the Node object says now is in effect");
+    }
     return "done";
+  }
+
+  /** Whether the Node object says other things than those that are in use. */
+  #isOtherNode({ detectLocalMode }: ProxyConfig): boolean {
+    const inUse = this.#serving?.node;
+    return (
+      nodeReaction(inUse, this.#options.parts.state.node, detectLocalMode === "NodeCIDR").kind === "renew"
+    );
   }
 
   /** Has another serving take the place of the present one. */
@@ -207,7 +229,13 @@ export class LiveConfig {
       metrics.modeSwitches.inc({ ...modes, result: "failed" });
       events().modeSwitch("ModeSwitchFailed", `from ${modes.from} to ${modes.to}: ${reason}`);
     }
-    this.refuse(reason);
+    if (changedFields(current, wanted).length > 0) {
+      this.refuse(reason);
+    } else {
+      parts.log.error("Cannot take over what the Node object says now: the values before stay in use", {
+        reason,
+      });
+    }
     return "failed";
   }
 

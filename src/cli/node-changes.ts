@@ -1,7 +1,7 @@
 /**
  * What changes of the Node object mean for a running proxy.
  *
- * Pure. The zone is the planner's business; everything here is about what was settled at start and stays so.
+ * Pure. The zone is the planner's business; everything here is about what was settled when serving began.
  *
  * @module
  */
@@ -13,35 +13,44 @@ export type NodeReaction =
   | { readonly kind: "nothing" }
   /** Worth a log line; the values in use do not change. */
   | { readonly kind: "tell"; readonly message: string }
-  /** The process must end so that its supervisor starts it with the new values. */
-  | { readonly kind: "restart"; readonly message: string };
+  /** What serves has to be opened anew with the new values. */
+  | { readonly kind: "renew"; readonly message: string };
 
 const nothing: NodeReaction = { kind: "nothing" };
 
 /**
- * Reacts to the Node object as it is now.
+ * Reacts to the Node object as it is now. One that lacks what is in use is about to get it: a node that registers anew has no
+ * addresses and no pod CIDRs at first.
  *
- * @param atStart the object that the proxy started with, if there was one
+ * @param inUse the object that the values in use come from, if there was one
  * @param now undefined when it was deleted
  * @param usesPodCIDRs whether local pods are recognised by the node's pod CIDRs
  */
 export function nodeReaction(
-  atStart: NodeObject | undefined,
+  inUse: NodeObject | undefined,
   now: NodeObject | undefined,
   usesPodCIDRs: boolean,
 ): NodeReaction {
   if (now === undefined) {
     return { kind: "tell", message: "The Node object was deleted: its last values stay in use" };
   }
-  if (usesPodCIDRs && !sameValue(now.podCIDRs, atStart?.podCIDRs ?? [])) {
-    const [before, after] = [atStart?.podCIDRs ?? [], now.podCIDRs].map((cidrs) => cidrs.join(","));
-    return { kind: "restart", message: `PodCIDRs of node ${now.name} changed from ${before} to ${after}` };
+  const compared = [
+    { what: "addresses", before: inUse?.addresses ?? [], after: now.addresses },
+    ...(usesPodCIDRs ? [{ what: "pod CIDRs", before: inUse?.podCIDRs ?? [], after: now.podCIDRs }] : []),
+  ];
+  const changed = compared.filter(({ before, after }) => !sameValue(before, after));
+  const lost = changed.filter(({ after }) => after.length === 0);
+  if (lost.length > 0) {
+    const what = lost.map((one) => one.what).join(" and ");
+    return { kind: "tell", message: `The Node object has no ${what} any more: the last ones stay in use` };
   }
-  if (!sameValue(now.addresses, atStart?.addresses ?? [])) {
-    return {
-      kind: "tell",
-      message: "The addresses of the Node object changed: those of the start stay in use until a restart",
-    };
+  if (changed.length === 0) {
+    return nothing;
   }
-  return nothing;
+  const each = changed.map(({ what, before, after }) => `${what} from ${listed(before)} to ${listed(after)}`);
+  return { kind: "renew", message: `The Node object has changed: ${each.join(", ")}` };
+}
+
+function listed(values: readonly string[]): string {
+  return values.length === 0 ? "none" : values.join(",");
 }

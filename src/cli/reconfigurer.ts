@@ -50,6 +50,11 @@ export class Reconfigurer<C> {
     return this.#current;
   }
 
+  /** What is wanted, in effect or not. */
+  get wanted(): C {
+    return this.#wanted;
+  }
+
   /** From now on this one is wanted. */
   request(wanted: C): void {
     if (this.#isStopped || this.#options.isSame(wanted, this.#wanted)) {

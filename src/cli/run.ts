@@ -7,6 +7,7 @@
  * @module
  */
 import { dirname } from "node:path";
+import type { ConfigWarning } from "../config/config-warning.ts";
 import { modeSettings } from "../config/effective-settings.ts";
 import { configFromFile, refuseUnavailableMode, type Startup } from "../config/load-config.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
@@ -16,6 +17,7 @@ import { FolderBell } from "../kube/folder-bell.ts";
 import type { ObjectSource } from "../kube/source.ts";
 import { errorText, type Logger, type Logging } from "../operations/logger.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
+import type { NodeObject } from "../proxier/objects.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { followConfig } from "./config-watch.ts";
 import { daemonTable } from "./daemon-table.ts";
@@ -58,7 +60,10 @@ class Daemon {
   /** Settled when nothing is left to do: with `--once`, or by a fatal error. */
   readonly #done = Promise.withResolvers<number>();
   #events: EventRecorder;
-  #nodeChanged: () => void = () => {};
+  #nodeChanged: (now: NodeObject | undefined) => void = () => {};
+  /** The Node object that was reacted to last, and what was said of it. */
+  #node: NodeObject | undefined;
+  #saidOfNode = "";
   readonly #servers: Servers;
   readonly #live: LiveConfig;
 
@@ -70,7 +75,7 @@ class Daemon {
     const { mode } = startup.config;
     this.#telemetry = new Telemetry(this.#log, mode, modeSettings(startup.config, mode).syncPeriodMs, {
       onComplete: () => this.#complete.resolve(),
-      onNode: () => this.#nodeChanged(),
+      onNode: (now) => this.#nodeChanged(now),
       onProblem: (problem) => this.#events.problem(problem),
     });
     this.#events = new EventRecorder(() => {}, startup.nodeName);
@@ -123,6 +128,7 @@ class Daemon {
       return 0;
     }
     this.#events.starting();
+    this.#tellUnknownFields(this.#startup.warnings);
     this.#signal.addEventListener("abort", () => this.#done.resolve(0), { once: true });
     if (!process.once) {
       this.#servers.start();
@@ -156,7 +162,7 @@ class Daemon {
   }
 
   async #followConfig(): Promise<void> {
-    const { config, process, flags } = this.#startup;
+    const { process, flags } = this.#startup;
     const { configFile } = process;
     if (configFile === undefined || process.once) {
       return;
@@ -166,12 +172,18 @@ class Daemon {
     );
     this.#signals.onHangUp(() => bell.ring());
     await followConfig({
-      current: config,
+      current: this.#startup,
       read: () => readConfigFile(configFile),
       decode: (bytes) => {
-        const loaded = configFromFile(bytes, flags).config;
-        refuseUnavailableMode(loaded.mode);
+        const loaded = configFromFile(bytes, flags);
+        refuseUnavailableMode(loaded.config.mode);
         return loaded;
+      },
+      onWarnings: (warnings) => {
+        for (const { kind, message } of warnings) {
+          this.#log.warning(message, { kind });
+        }
+        this.#tellUnknownFields(warnings);
       },
       onChange: (wanted) => this.#live.request(wanted),
       onRefused: (reason) => this.#live.refuse(reason),
@@ -181,6 +193,12 @@ class Daemon {
       clock: systemClock,
       signal: this.#signal,
     });
+  }
+
+  #tellUnknownFields(warnings: readonly ConfigWarning[]): void {
+    for (const { message } of warnings.filter(({ kind }) => kind === "strictness")) {
+      this.#events.unknownConfigField(message);
+    }
   }
 
   async #startServing(opened: OpenedMode): Promise<void> {
@@ -205,7 +223,13 @@ class Daemon {
       return;
     }
     const serving = await this.#live.start(opened);
-    this.#nodeChanged = () => this.#react();
+    if (!process.once) {
+      this.#node = serving.node;
+      this.#nodeChanged = (now) => this.#react(now);
+      if (state.node !== undefined) {
+        this.#react(state.node);
+      }
+    }
     serving.served.then(() => this.#servesAll()).catch((error: unknown) => this.#done.reject(error));
     if (process.once) {
       const failure = await Promise.race([serving.failed, serving.served, aborted(this.#signal)]);
@@ -216,14 +240,17 @@ class Daemon {
     }
   }
 
-  #react(): void {
-    const { config, serving } = this.#live;
-    const usesPodCIDRs = config.detectLocalMode === "NodeCIDR";
-    const reaction = nodeReaction(serving?.node, this.#parts.state.node, usesPodCIDRs);
-    if (reaction.kind === "tell") {
-      this.#log.info(reaction.message, { node: this.#startup.nodeName });
-    } else if (reaction.kind === "restart") {
-      this.#done.reject(new CommandError(1, `${reaction.message}: ending, to be started with the new ones`));
+  #react(now: NodeObject | undefined): void {
+    const usesPodCIDRs = this.#live.config.detectLocalMode === "NodeCIDR";
+    const reaction = nodeReaction(this.#node, now, usesPodCIDRs);
+    const said = reaction.kind === "nothing" ? "" : reaction.message;
+    if (said !== "" && said !== this.#saidOfNode) {
+      this.#log.info(said, { node: this.#startup.nodeName });
+    }
+    this.#saidOfNode = said;
+    if (reaction.kind === "renew") {
+      this.#node = now;
+      this.#live.renew();
     }
   }
 

@@ -110,7 +110,8 @@ export class ClusterState {
     return [owner];
   }
 
-  setNode(node: NodeObject | undefined): void {
+  /** There is no opposite: of a Node object that is deleted the last values stay in use. */
+  setNode(node: NodeObject): void {
     this.#node = node;
   }
 }
