@@ -61,7 +61,8 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/netlink/libc.ts": ["koffi"],
   "src/netlink/notifications.ts": ["node:net"],
   "src/operations/background-writer.ts": ["node:fs", "node:timers/promises"],
-  "src/operations/http-listener.ts": ["node:http", "node:net"],
+  "src/operations/http-listener.ts": ["node:http", "node:net", "node:stream/promises"],
+  "src/operations/profiler.ts": ["node:inspector/promises", "node:v8"],
 };
 
 const root = path.dirname(import.meta.dirname);

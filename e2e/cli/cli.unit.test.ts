@@ -237,7 +237,9 @@ describe("kube-sluice", () => {
 
   test("lists its flags from verbosity 1 on", () => {
     const flags = ["--write-config-to", join(scratch, "written.yaml"), "--cluster-cidr=10.0.0.0/8"];
-    expect(kubeSluice(...flags, "-v=1").stderr).toContain(String.raw`"FLAG: --cluster-cidr=\"10.0.0.0/8\""`);
+    const { stderr } = kubeSluice(...flags, "-v=1", "--feature-gates=KubeProxyIPVS=true");
+    expect(stderr).toContain(String.raw`"FLAG: --cluster-cidr=\"10.0.0.0/8\""`);
+    expect(stderr).toContain('"Feature gates have no effect in this program" gates=["KubeProxyIPVS"]');
     expect(kubeSluice(...flags).stderr).toBe("");
   });
 

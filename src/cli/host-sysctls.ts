@@ -10,10 +10,11 @@ import { cpus } from "node:os";
 import { conntrackMax } from "../config/conntrack-max.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { type HostSwitches, setSysctls } from "../ipvs/host-switches.ts";
+import type { Logger } from "../operations/logger.ts";
 import { countCpus } from "./cpu-list.ts";
 
 /** A setting that could not be made. */
-export interface SysctlFailure {
+interface SysctlFailure {
   readonly path: string;
   readonly wanted: number;
   readonly reason: string;
@@ -26,14 +27,16 @@ const hashSize = "/sys/module/nf_conntrack/parameters/hashsize";
 /** Buckets of the table are raised to a quarter of its entries, the kernel's own ratio for large tables. */
 const entriesPerBucket = 4;
 
-/** Sizes and timeouts of connection tracking, as configured. @returns what could not be set */
-export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure[] {
-  const { conntrack } = config;
-  const failures: SysctlFailure[] = [];
-  const set = (path: string, value: number): void => {
-    const failure = ensureSysctl(path, value);
+/** Sets sizes and timeouts of connection tracking, as configured, and tells of what was set and what could not be. */
+export function setConntrackSysctls({ conntrack }: ProxyConfig, log: Logger): void {
+  const set = (path: string, wanted: number): void => {
+    const before = readNumber(path);
+    const failure = ensureSysctl(path, wanted);
     if (failure !== undefined) {
-      failures.push(failure);
+      const { reason } = failure;
+      log.warning("Cannot set a kernel parameter", { path, wanted, reason });
+    } else if (before !== wanted) {
+      log.info("Set a kernel parameter", { path, before, after: wanted }, 1);
     }
   };
   const seconds = (name: string, ms: number): void => {
@@ -43,6 +46,7 @@ export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure
   };
   const max = conntrackMax(conntrack, cpuCount());
   if (max !== undefined) {
+    log.info("Setting nf_conntrack_max", { nfConntrackMax: max });
     set(`${netfilter}/nf_conntrack_max`, max);
     if ((readNumber(hashSize) ?? Number.POSITIVE_INFINITY) < max / entriesPerBucket) {
       set(hashSize, Math.floor(max / entriesPerBucket));
@@ -55,7 +59,6 @@ export function setConntrackSysctls(config: ProxyConfig): readonly SysctlFailure
   if (conntrack.tcpBeLiberal) {
     set(`${netfilter}/nf_conntrack_tcp_be_liberal`, 1);
   }
-  return failures;
 }
 
 /** Lets packets from 127.0.0.1 leave the host, for NodePorts on localhost. The rules keep everybody else out. */

@@ -255,10 +255,15 @@ export class LiveConfig {
   #checkNode(config: ProxyConfig, { mode }: OpenedMode): void {
     const { nodeName, state, log } = this.#options.parts;
     const { node } = state;
-    const { primary, source } = addressesOf(config, node);
+    const { primary, byFamily, source } = addressesOf(config, node);
     if (source === "none") {
       log.warning("Cannot determine this node's addresses; consider --bind-address", { node: nodeName });
+    } else {
+      log.info("Successfully retrieved NodeIPs", { nodeIPs: Object.values(byFamily) });
     }
+    log.info(`Using ${config.mode} Proxier`);
+    const stack = mode.families.length > 1 ? "dual-stack" : "single-stack";
+    log.info(`kube-proxy running in ${stack} mode`, { primaryIPFamily: primary });
     const facts = { primary, supported: new Set(mode.families), podCIDRs: node?.podCIDRs ?? [] };
     for (const { fatal, message } of checkNodeSettings(config, facts)) {
       if (fatal) {
@@ -276,9 +281,7 @@ export class LiveConfig {
     const { format, verbosity, vmodule } = config.logging;
     logging.setFormat(format === "json" ? "json" : "text");
     logging.setVerbosity({ verbosity, vmodule });
-    for (const { path, wanted, reason } of setConntrackSysctls(config)) {
-      parts.log.warning("Cannot set a kernel parameter", { path, wanted, reason });
-    }
+    setConntrackSysctls(config, parts.log);
     setOomScore(config.oomScoreAdj, parts.log);
   }
 

@@ -9,7 +9,9 @@
 import { dirname } from "node:path";
 import type { ConfigWarning } from "../config/config-warning.ts";
 import { modeSettings } from "../config/effective-settings.ts";
+import { kubeProxyFlags } from "../config/kube-proxy-flags.ts";
 import { configFromFile, refuseUnavailableMode, type Startup } from "../config/load-config.ts";
+import { flagTexts } from "../config/print-flags.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
 import { systemClock } from "../kube/clock.ts";
@@ -95,6 +97,7 @@ class Daemon {
     this.#servers = new Servers({
       telemetry: this.#telemetry,
       logging,
+      flags: flagTexts(kubeProxyFlags, startup.flags.values),
       config,
       page: daemonPage({ startup, config, readTable, telemetry: this.#telemetry }),
       traffic: serviceTraffic(config, readTable, this.#log),
@@ -120,9 +123,7 @@ class Daemon {
     // First, so that nothing is touched when the kubeconfig cannot be used.
     const source = process.initOnly ? undefined : await this.#openSource();
     const opened = await openMode(config, this.#parts);
-    for (const { path, wanted, reason } of setConntrackSysctls(config)) {
-      this.#log.warning("Cannot set a kernel parameter", { path, wanted, reason });
-    }
+    setConntrackSysctls(config, this.#log);
     if (source === undefined) {
       opened.mode.initialize();
       return 0;
@@ -205,6 +206,7 @@ class Daemon {
     const { config, nodeName, process } = this.#startup;
     const { state } = this.#parts;
     await Promise.race([this.#complete.promise, aborted(this.#signal)]);
+    this.#log.info("Caches populated", {}, 2);
     await waitForNode({
       nodeName,
       needsPodCIDRs: config.detectLocalMode === "NodeCIDR",

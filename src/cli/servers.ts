@@ -7,19 +7,25 @@ import { serverAddress } from "../config/effective-settings.ts";
 import { configObject } from "../config/print-config.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { systemClock } from "../kube/clock.ts";
+import { Profiles } from "../operations/debug-pages.ts";
 import { healthHandler } from "../operations/health-server.ts";
 import { keepTryingToListen, type Listener, openListener } from "../operations/http-listener.ts";
 import type { HttpHandler, HttpReply } from "../operations/http-message.ts";
 import { errorField, type Logger, type Logging } from "../operations/logger.ts";
 import { metricsHandler } from "../operations/metrics-server.ts";
+import { ownProfiler } from "../operations/profiler.ts";
 import type { ServiceTraffic } from "../operations/service-traffic.ts";
+import { sleep } from "../proxier/clock.ts";
 import { CommandError } from "./exit.ts";
 import type { Telemetry } from "./telemetry.ts";
+import { version } from "./version.ts";
 
 /** What the servers show and whom they tell. */
 export interface ServersOptions {
   readonly telemetry: Telemetry;
   readonly logging: Logging;
+  /** Every flag with its value. */
+  readonly flags: readonly (readonly [name: string, text: string])[];
   /** The configuration in effect. */
   readonly config: () => ProxyConfig;
   /** Answers requests for the page, where it is enabled. */
@@ -145,7 +151,15 @@ export class Servers {
       configuration: () => configObject(config()),
       isProfilingEnabled: () => config().enableProfiling,
       page: (query) => (config().sluice.page.enabled ? page(query) : undefined),
-      setVerbosity: (verbosity) => logging.setVerbosity({ verbosity, vmodule: [] }),
+      flags: () => this.#options.flags,
+      status: () => ({
+        startedMs: performance.timeOrigin,
+        nowMs: Date.now(),
+        version: `v${version}`,
+        nodeVersion: process.version,
+      }),
+      profiles: new Profiles(ownProfiler, (ms) => sleep(systemClock, ms, this.#options.signal)),
+      setVerbosity: (verbosity) => logging.setVerbosity({ ...logging.verbosity, verbosity }),
     });
   }
 

@@ -23,10 +23,16 @@ export function printFlagHelp<V extends object>(table: FlagTable<V>): string {
 
 /** One line for every flag, given or not: `FLAG: --name="value"`. */
 export function printFlagValues<V extends object>(table: FlagTable<V>, values: V): readonly string[] {
-  const texts = new Map<string, unknown>(Object.entries(values));
-  return sortedSpecs(table).map(
-    ([name, spec]) => `FLAG: --${name}=${JSON.stringify(spec.type.print(texts.get(name)))}`,
-  );
+  return flagTexts(table, values).map(([name, text]) => `FLAG: --${name}=${JSON.stringify(text)}`);
+}
+
+/** Every flag, given or not, with its value as it would be written on a command line. */
+export function flagTexts<V extends object>(
+  table: FlagTable<V>,
+  values: V,
+): readonly (readonly [name: string, text: string])[] {
+  const given = new Map<string, unknown>(Object.entries(values));
+  return sortedSpecs(table).map(([name, spec]) => [name, spec.type.print(given.get(name))]);
 }
 
 function sortedSpecs<V extends object>(table: FlagTable<V>): readonly [string, FlagSpec<unknown>][] {

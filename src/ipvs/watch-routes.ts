@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { KernelError } from "../netlink/kernel-error.ts";
+import { isKernelError, type KernelError } from "../netlink/kernel-error.ts";
+import type { NetlinkMessage } from "../netlink/message.ts";
 import { subscribe } from "../netlink/notifications.ts";
 import { decodeRouteEvent, type RouteEvent, routeGroups } from "../netlink/route-event.ts";
 
@@ -21,19 +22,30 @@ export interface RouteWatchers {
  *
  * @throws {KernelError} Not permitted.
  */
-export function watchRoutes({ onEvent, onLost, onError }: RouteWatchers): Disposable {
+export function watchRoutes(watchers: RouteWatchers): Disposable {
   const groups = [routeGroups.link, routeGroups.ipv4Address, routeGroups.ipv6Address];
+  const { onLost, onError } = watchers;
   return subscribe(
     { protocol: "route", groups },
-    {
-      onMessage: (message) => {
-        const event = decodeRouteEvent(message);
-        if (event !== undefined) {
-          onEvent(event);
-        }
-      },
-      onLost,
-      onError,
-    },
+    { onMessage: (message) => tellOfRoute(message, watchers), onLost, onError },
   );
+}
+
+/** Tells what a notification says. One that does not decode is one that was lost. */
+export function tellOfRoute(
+  message: NetlinkMessage,
+  { onEvent, onLost }: Pick<RouteWatchers, "onEvent" | "onLost">,
+): void {
+  let event: RouteEvent | undefined;
+  try {
+    event = decodeRouteEvent(message);
+  } catch (error) {
+    if (!isKernelError(error, "truncated")) {
+      throw error;
+    }
+    onLost();
+  }
+  if (event !== undefined) {
+    onEvent(event);
+  }
 }

@@ -9,6 +9,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
+import { pipeline } from "node:stream/promises";
 import { sleep, type Clock as TimerClock } from "../proxier/clock.ts";
 import { type HttpHandler, type HttpReply, splitTarget, textReply } from "./http-message.ts";
 
@@ -182,8 +183,13 @@ async function answer(
     onError(error);
     reply = textReply(500, "internal error\n");
   }
-  const length = String(Buffer.byteLength(reply.body));
-  response.writeHead(reply.status, { ...reply.headers, "Content-Length": length }).end(reply.body);
+  const { status, headers, body } = reply;
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    response.writeHead(status, { ...headers, "Content-Length": String(Buffer.byteLength(body)) }).end(body);
+    return;
+  }
+  response.writeHead(status, headers);
+  await pipeline(body, response);
 }
 
 async function readText(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {

@@ -22,11 +22,12 @@ export interface HttpRequest {
   readText(maxBytes: number): Promise<string | undefined>;
 }
 
-/** A complete reply. `Content-Length` and `Date` are added when it is sent. */
+/** A complete reply. `Content-Length`, where the length is known, and `Date` are added when it is sent. */
 export interface HttpReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** Text, bytes, or bytes that are made while they are sent: then there is no `Content-Length`. */
+  readonly body: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 /** Answers requests. A rejection becomes a bare status 500 and is reported to the listener's owner. */

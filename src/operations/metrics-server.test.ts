@@ -6,10 +6,12 @@
 import { gunzipSync } from "node:zlib";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
+import { Profiles } from "./debug-pages.ts";
 import { openListener } from "./http-listener.ts";
 import { type HttpReply, type HttpRequest, splitTarget } from "./http-message.ts";
 import { counter } from "./metric.ts";
 import { type MetricsServerOptions, metricsHandler } from "./metrics-server.ts";
+import { ownProfiler } from "./profiler.ts";
 import { rawRequest, readExposition } from "./testing.ts";
 
 function optionsWith(part: Partial<MetricsServerOptions> = {}): MetricsServerOptions {
@@ -21,6 +23,9 @@ function optionsWith(part: Partial<MetricsServerOptions> = {}): MetricsServerOpt
     configuration: () => ({ kind: "KubeProxyConfiguration", mode: "" }),
     isProfilingEnabled: () => false,
     setVerbosity: () => {},
+    flags: () => [],
+    status: () => ({ startedMs: 0, nowMs: 0, version: "v1.2.3", nodeVersion: "v24.0.0" }),
+    profiles: new Profiles(ownProfiler, () => Promise.resolve()),
     page: () => undefined,
     beforeScrape: () => Promise.resolve(),
     ...part,
@@ -88,15 +93,20 @@ test("metricsHandler() answers /configz exactly", async () => {
   });
 });
 
-test.each(["/", "/metric", "/metrics/", "/debug/flags/v", "/debug/pprof/"])(
-  "metricsHandler() does not know %s",
-  async (target) => {
-    expect(await ask(target, {}, { method: "PUT" })).toMatchObject({
-      status: 404,
-      body: "404 page not found\n",
-    });
-  },
-);
+test.each([
+  "/",
+  "/metric",
+  "/metrics/",
+  "/debug/flags/v",
+  "/debug/pprof/",
+  "/debug/pprof/profile",
+  "/debug/pprof/heap",
+])("metricsHandler() does not know %s", async (target) => {
+  expect(await ask(target, {}, { method: "PUT" })).toMatchObject({
+    status: 404,
+    body: "404 page not found\n",
+  });
+});
 
 describe("/metrics", () => {
   const text = "# HELP a_total All of a\n# TYPE a_total counter\na_total 0\n";
@@ -112,7 +122,7 @@ describe("/metrics", () => {
   test("is compressed on request", async () => {
     const reply = await ask("/metrics", {}, { acceptEncoding: "gzip" });
     expect(reply.headers["Content-Encoding"]).toBe("gzip");
-    expect(gunzipSync(Buffer.from(reply.body)).toString()).toBe(text);
+    expect(gunzipSync(reply.body as Uint8Array).toString()).toBe(text);
   });
 
   test("arrives complete on the wire", async () => {

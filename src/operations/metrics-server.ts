@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { Registry } from "prom-client";
 import { ComponentHealthMetrics, componentHealthReply } from "./component-health.ts";
+import { flagsReply, type ProcessStatus, type Profiles, profileIndex, statusReply } from "./debug-pages.ts";
 import {
   acceptsGzip,
   type HttpHandler,
@@ -33,6 +34,10 @@ export interface MetricsServerOptions {
   readonly configuration: () => unknown;
   /** Whether `enableProfiling` is set: without it the debug paths do not exist. */
   readonly isProfilingEnabled: () => boolean;
+  /** Every flag with its value. */
+  readonly flags: () => readonly (readonly [name: string, text: string])[];
+  readonly status: () => ProcessStatus;
+  readonly profiles: Profiles;
   /** Sets the log verbosity. */
   readonly setVerbosity: (verbosity: number) => void;
   /** The page for people; undefined where it is not wanted, and the path does not exist. */
@@ -42,6 +47,9 @@ export interface MetricsServerOptions {
 type Route = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 
 const compress: (text: string) => Promise<Buffer> = promisify(gzip);
+
+/** Those that `/statusz` names: what is there whatever the configuration says. */
+const listedPaths = ["/configz", "/flagz", "/healthz", "/metrics", "/metrics/slis", "/proxyMode"];
 
 /** More than any verbosity needs. */
 const maxFlagBytes = 32;
@@ -53,6 +61,10 @@ export function metricsHandler(options: MetricsServerOptions): HttpHandler {
     health.checked();
     return componentHealthReply(query);
   };
+  const onlyProfiling =
+    (route: Route): Route =>
+    (request) =>
+      options.isProfilingEnabled() ? route(request) : notFoundReply;
   const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
     [
       "/metrics",
@@ -69,7 +81,12 @@ export function metricsHandler(options: MetricsServerOptions): HttpHandler {
       "/configz",
       () => jsonReply(200, JSON.stringify({ "kubeproxy.config.k8s.io": options.configuration() })),
     ],
-    ["/debug/flags/v", (request) => verbosityReply(request, options)],
+    ["/flagz", () => flagsReply(options.flags())],
+    ["/statusz", () => statusReply(options.status(), listedPaths)],
+    ["/debug/flags/v", onlyProfiling((request) => verbosityReply(request, options))],
+    ["/debug/pprof/", onlyProfiling(() => profileIndex())],
+    ["/debug/pprof/profile", onlyProfiling(({ query }) => options.profiles.cpu(query))],
+    ["/debug/pprof/heap", onlyProfiling(() => options.profiles.heap())],
     ["/page", ({ query }) => options.page(query) ?? notFoundReply],
   ]);
   return (request) => routes.get(request.path)?.(request) ?? notFoundReply;
@@ -84,9 +101,6 @@ async function metricsReply(request: HttpRequest, registries: readonly Registry[
 }
 
 async function verbosityReply(request: HttpRequest, options: MetricsServerOptions): Promise<HttpReply> {
-  if (!options.isProfilingEnabled()) {
-    return notFoundReply;
-  }
   if (request.method !== "PUT") {
     return textReply(406, "unsupported http method");
   }

@@ -34,12 +34,6 @@ export class ComponentMetrics {
     "[ALPHA] What this process was built from",
     ["git_version", "git_commit", "platform"],
   );
-  /** 1 or 0 by feature gate. */
-  readonly featureEnabled: Gauge<"name" | "stage"> = gauge(
-    "kubernetes_feature_enabled",
-    "[BETA] Whether a feature gate is on",
-    ["name", "stage"],
-  );
   /** `code` is the status, or `<error>` when there was no answer. */
   readonly apiRequests: Counter<"code" | "method" | "host"> = counter(
     "rest_client_requests_total",

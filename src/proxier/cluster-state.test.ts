@@ -194,5 +194,7 @@ describe("ClusterState and the Node", () => {
     expect(state.node).toBeUndefined();
     state.setNode(node);
     expect(state.node).toBe(node);
+    state.setNode(undefined);
+    expect(state.node).toBeUndefined();
   });
 });

@@ -110,8 +110,7 @@ export class ClusterState {
     return [owner];
   }
 
-  /** There is no opposite: of a Node object that is deleted the last values stay in use. */
-  setNode(node: NodeObject): void {
+  setNode(node: NodeObject | undefined): void {
     this.#node = node;
   }
 }
