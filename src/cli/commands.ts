@@ -177,6 +177,10 @@ async function withLogging(
   for (const { kind, message } of startup.warnings) {
     log.warning(message, { kind });
   }
+  const gates = [...startup.config.featureGates.keys()];
+  if (gates.length > 0) {
+    log.info("Feature gates have no effect in this program", { gates }, 1);
+  }
   for (const line of printFlagValues(kubeProxyFlags, startup.flags.values)) {
     log.info(line, {}, 1);
   }
