@@ -137,6 +137,30 @@ describeOnKernel("the health-check node port", NEEDS, () => {
     await counted(node1, 2);
   });
 
+  test("follows the addresses that take node ports", async () => {
+    const [daemon] = daemons;
+    const mark = daemon?.log.mark();
+    daemon?.configure({ nodePortAddresses: ["198.51.100.0/24"] });
+    await daemon?.configured(mark ?? 0);
+    await set(node1.pods);
+    await expect(ask(node1.ip)).rejects.toThrow("ECONNREFUSED");
+    const added = { ip: "198.51.100.7", port: healthPort, path: "/" };
+    await node1.exec(["ip", "address", "add", `${added.ip}/32`, "dev", "lo"]);
+    // Any sync will do.
+    await set(node1.pods);
+    await eventually("an answer at the new address", () =>
+      requestFrom(node1.namespace, added).then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    );
+    const second = daemon?.log.mark();
+    await node1.exec(["ip", "address", "del", `${added.ip}/32`, "dev", "lo"]);
+    daemon?.configure({});
+    await daemon?.configured(second ?? 0);
+    await counted(node1, 2);
+  });
+
   test("of the proxy itself tells that the node is about to be removed, and of its life that it is well", async () => {
     const healthz = (path: string): Promise<HttpAnswer> =>
       requestFrom(cluster.client.namespace, { ip: node1.ip, port: 10_256, path });

@@ -15,7 +15,7 @@ import { errorField, errorText } from "../operations/logger.ts";
 import type { Family } from "../proxier/address.ts";
 import type { QuarantinedService } from "../proxier/backend.ts";
 import type { NodeObject } from "../proxier/objects.ts";
-import type { Plan } from "../proxier/plan.ts";
+import type { NodePortAddresses, Plan } from "../proxier/plan.ts";
 import { Proxier, type SyncFailure, type SyncOutcome } from "../proxier/proxier.ts";
 import type { Replaceable } from "./changeover.ts";
 import { planFamily } from "./families.ts";
@@ -244,13 +244,12 @@ export class Serving implements Replaceable {
         maxIntervalMs: fullSyncPeriodMs,
       },
     });
-    const hosts = addresses.kind === "listed" ? addresses.addresses : undefined;
     return {
       family,
       proxier,
       started,
       stopped,
-      hosts,
+      hosts: hostsOf(addresses),
       memory: opened.memory,
       plan: () => planner.plan,
       watch: once ? undefined : opened.watch(proxier),
@@ -268,7 +267,8 @@ export class Serving implements Replaceable {
     this.#leftOut.set(family, report.quarantined);
     const open = this.#families.find((one) => one.family === family);
     open?.watch?.synced(scope, totalMs);
-    const { flows, localhost } = this.#parts.byFamily[family];
+    const { flows, localhost, healthPorts } = this.#parts.byFamily[family];
+    void healthPorts.setHosts(hostsOf(plan.node.nodePorts));
     localhost.synced(this.config.sluice.nodePorts.localhostForwarder && !this.#parts.once, outcome);
     flows.reconcile(new StaleFlows(family, localAddresses).add(plan, change));
     if (scope === "everything" && this.#unsynced.delete(family) && this.#unsynced.size === 0) {
@@ -276,6 +276,11 @@ export class Serving implements Replaceable {
       this.#again();
     }
   }
+}
+
+/** Where health-check ports listen: undefined for all addresses of the family. */
+function hostsOf(nodePorts: NodePortAddresses): readonly string[] | undefined {
+  return nodePorts.kind === "listed" ? nodePorts.addresses : undefined;
 }
 
 /** @throws Error when a Service is refused that need not be */

@@ -172,6 +172,15 @@ test("setHosts() follows the node's addresses", async () => {
   expect([...opener.open.keys()]).toEqual(["0.0.0.0:30001"]);
 });
 
+test("setHosts() with the same addresses touches nothing, whatever the order of calls", async () => {
+  const opener = new FakeOpener();
+  const { server } = serverWith(opener, { hosts: ["10.0.0.1"] });
+  await apply(server, ["ns/a"], { "ns/a": { port: 30001, localEndpoints: 1 } });
+  const before = opener.open.get("10.0.0.1:30001");
+  await server.setHosts(["10.0.0.1"]);
+  expect(opener.open.get("10.0.0.1:30001")).toBe(before);
+});
+
 test("a request that arrives when its Service is gone gets an empty 200 and is reported", async () => {
   const opener = new FakeOpener();
   const { server, errors } = serverWith(opener);

@@ -15,6 +15,7 @@
  */
 import type { ObjectKey } from "../proxier/objects.ts";
 import type { ServiceHealth } from "../proxier/plan.ts";
+import { sameValue } from "../proxier/same-value.ts";
 import { type HttpReply, jsonReply } from "./http-message.ts";
 
 /** One listening socket of a Service. */
@@ -48,6 +49,9 @@ export class ServiceHealthPorts {
 
   /** The node's addresses changed: listeners on new ones are missing, those on lost ones are in the way. */
   setHosts(hosts: readonly string[]): void {
+    if (sameValue(hosts, this.#hosts)) {
+      return;
+    }
     this.#hosts = [...hosts];
     for (const service of this.#wanted.keys()) {
       this.#dirty.add(service);
