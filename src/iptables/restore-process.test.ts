@@ -27,6 +27,9 @@ const tool = `
       return false;
     } else if (text === "WARN") {
       process.stderr.write("Warning: line 1 looks odd\\n");
+    } else if (text === "HANG") {
+      process.stderr.write("Another app is currently holding the xtables lock; waiting\\n");
+      return false;
     } else if (text === "CRASH") {
       process.kill(process.pid, "SIGKILL");
       return false;
@@ -201,6 +204,14 @@ describe("RestoreProcess.close()", () => {
     await closed.close();
     expect((await failure).code).toBe("died");
   });
+});
+
+test("a tool that does not end in time is killed, and the next write has another one", async () => {
+  restore = new RestoreProcess({ file: process.execPath, args: ["-e", tool], deadlineMs: 3_000 });
+  const failure = await failureOf(restore.write(["HANG\n", block]));
+  expect(failure.code).toBe("died");
+  expect(failure.message).toContain("no end after 3 s: Another app is currently holding the xtables lock");
+  await restore.write([block]);
 });
 
 test("a tool that was started ahead takes the next write", async () => {

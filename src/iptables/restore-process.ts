@@ -22,7 +22,11 @@ export interface RestoreCommand {
   readonly file: string;
   /** Must make it verbose and non-flushing. */
   readonly args: readonly string[];
+  /** How long one write may take, waiting for the lock included, in milliseconds; five minutes unless given. */
+  readonly deadlineMs?: number;
 }
+
+const defaultDeadlineMs = 300_000;
 
 /** Writes restore text to the kernel. One write at a time. */
 export class RestoreProcess {
@@ -54,6 +58,8 @@ export class RestoreProcess {
     const child = this.#running();
     this.#writes += 1;
     const linesBefore = child.beginInput();
+    const { deadlineMs = defaultDeadlineMs } = this.#command;
+    const deadline = setTimeout(() => child.kill(`no end after ${deadlineMs / 1000} s`), deadlineMs);
     try {
       for (const chunk of chunks) {
         await child.send(chunk);
@@ -65,6 +71,8 @@ export class RestoreProcess {
       child.end();
       // While the tool runs, the fault is in the input's making: without a COMMIT nothing of the open table counts.
       throw failed && !isRestoreError(error) ? await child.failure(error, linesBefore) : error;
+    } finally {
+      clearTimeout(deadline);
     }
   }
 
@@ -92,6 +100,8 @@ class Child {
   #lines = 0;
   #exitCode: number | null = null;
   #startError: Error | undefined;
+  /** Why it was killed. */
+  #killedFor: string | undefined;
   #stderr = "";
   #tail = "";
   #awaited: { readonly line: string; readonly resolve: () => void } | undefined;
@@ -152,13 +162,26 @@ class Child {
     this.#feed.end();
   }
 
+  /** Ends it at once. Of a table that is not committed the kernel has nothing. */
+  kill(reason: string): void {
+    this.#killedFor = reason;
+    this.#process.kill("SIGKILL");
+  }
+
   /** What the end of the process says about the input that began after `linesBefore` lines. */
   async failure(cause: unknown, linesBefore: number): Promise<RestoreError> {
     await this.closed;
     if (this.#startError !== undefined) {
       return new RestoreError("unavailable", this.#startError.message, undefined, { cause });
     }
-    return restoreErrorOf(this.#stderr, this.#exitCode, linesBefore);
+    const told = restoreErrorOf(this.#stderr, this.#exitCode, linesBefore);
+    if (this.#killedFor === undefined) {
+      return told;
+    }
+    const words = this.#stderr.trim() === "" ? "" : `: ${told.message}`;
+    return new RestoreError("died", `iptables-restore was killed, ${this.#killedFor}${words}`, undefined, {
+      cause,
+    });
   }
 
   async #orClosed(event: Promise<unknown>): Promise<void> {
