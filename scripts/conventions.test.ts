@@ -41,6 +41,7 @@ const edges: Readonly<Record<string, readonly string[]>> = {
   "src/forwarder/tcp-port.ts": ["node:net"],
   "src/forwarder/udp-port.ts": ["node:dgram"],
   "src/inspect/host-kernel.ts": ["node:fs"],
+  "src/inspect/host-listeners.ts": ["node:fs"],
   "src/inspect/read-node.ts": ["node:fs"],
   "src/iptables/host-affinity-store.ts": ["node:fs", "node:net"],
   "src/iptables/lock-holder.ts": ["node:fs"],

@@ -41,6 +41,11 @@ describe("kube-sluice refuses in one line, with status 2, touching nothing", () 
     ["a folder that is not there", ["render", "--manifests", "/no/such/folder"], "/no/such/folder"],
     ["render without manifests", ["render"], "render needs --manifests DIR"],
     [
+      "ipvsadm with names from a folder that is not there",
+      ["ipvsadm", "-Ln", "--names", "--manifests", "/no/such/folder"],
+      "Cannot read names: Cannot read the manifests in",
+    ],
+    [
       "doctor with a folder that is not there",
       ["doctor", "--manifests", "/no/such/folder"],
       "/no/such/folder",
@@ -203,6 +208,20 @@ describe("kube-sluice explain", () => {
     const { status, stdout, stderr } = explain(...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     await expect(stdout).toMatchFileSnapshot(file);
+  });
+
+  test("says who takes packets to a node port of localhost that the program serves itself", async () => {
+    const file = config("sluice: { nodePorts: { localhostForwarder: true } }");
+    const ask = (to: string) =>
+      kubeSluice(
+        ...["explain", "--config", file, "--manifests", shop, "--hostname-override", "node1"],
+        ...["--from=127.0.0.1", "--to", to],
+      );
+    const { status, stdout, stderr } = ask("127.0.0.1:30080");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    await expect(stdout).toMatchFileSnapshot("golden/explain.localhost");
+    // It listens at one address of the network.
+    expect(ask("127.0.0.2:30080").stdout).toContain("Frontend: none.");
   });
 
   test("says the same as JSON and as YAML", () => {

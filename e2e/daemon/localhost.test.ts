@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Explanation } from "../../src/inspect/explanation.ts";
 import type { Outcome, Protocol } from "../harness/agent-protocol.ts";
 import { type Cluster, createCluster, type Node, type Pod } from "../harness/cluster.ts";
 import { describeOnKernel } from "../harness/requirements.ts";
@@ -152,6 +154,37 @@ describeOnKernel("node ports on localhost", NEEDS, () => {
       await udp.release();
     });
 
+    async function explain(...args: readonly string[]): Promise<Explanation> {
+      const config = join(node.directory, "explain.json");
+      const kind = { apiVersion: "kubeproxy.config.k8s.io/v1alpha1", kind: "KubeProxyConfiguration" };
+      writeFileSync(config, JSON.stringify({ ...kind, ...options.config }));
+      const { status, stdout, stderr } = await Daemon.command(node, [
+        ...["explain", "--live", "--config", config, "--manifests", manifests.path],
+        ...["--hostname-override", node.name, "--output", "json", ...args],
+      ]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      return JSON.parse(stdout) as Explanation;
+    }
+
+    test("explain says that no rule has to do with it, who has the port, and where it leads", async () => {
+      for (const [from, to] of [
+        ["127.0.0.1", "127.0.0.1:30080"],
+        ["::1", "[::1]:30053/UDP"],
+      ] as const) {
+        const { verdict, destinations, forwarder, service, drift } = await explain(
+          "--from",
+          from,
+          "--to",
+          to,
+        );
+        expect({ verdict, destinations, drift }).toEqual({ verdict: "none", destinations: [], drift: [] });
+        const targets = cluster.pods.map(({ ip, ip6 }) => (from === "::1" ? `[${ip6}]:5353` : `${ip}:8080`));
+        expect(forwarder?.endpoints.toSorted()).toEqual(targets.toSorted());
+        expect(forwarder?.listener).toMatchObject({ pid: daemon.pid });
+        expect(service).toMatchObject({ frontend: { kind: "NodePort" } });
+      }
+    });
+
     test("many connections at once are all served", async () => {
       // UDP clients of other tests are still remembered.
       const open = async () => Number(await daemon.metric("kube_sluice_localhost_connections"));
@@ -185,9 +218,18 @@ describeOnKernel("node ports on localhost", NEEDS, () => {
         expect(await servers("127.0.0.1", "UDP")).toHaveLength(4);
         expect(await daemon.get(10_256, "/livez")).toMatchObject({ status: 200 });
         expect(await daemon.metric('kube_sluice_localhost_port_failures_total{protocol="TCP"}')).toBe("1");
+        const { forwarder } = await explain("--from", "127.0.0.1", "--to", "127.0.0.1:30080");
+        expect(forwarder?.listener?.pid).toBeGreaterThan(0);
+        expect(forwarder?.listener?.pid).not.toBe(daemon.pid);
       } finally {
         await node.agent.unlisten({ tcp: [30_080], address: "127.0.0.1" });
       }
+      await daemon.stop();
+      const { forwarder, drift } = await explain("--from", "127.0.0.1", "--to", "127.0.0.1:30080");
+      expect(forwarder?.listener).toBeNull();
+      expect(drift).toEqual([
+        "By the objects the program serves this port of localhost; nobody listens there.",
+      ]);
     });
   });
 });

@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Explanation } from "../../src/inspect/explanation.ts";
+import { ApiChild } from "../daemon/api-child.ts";
 import { Daemon } from "../daemon/daemon.ts";
 import { Manifests } from "../daemon/manifests.ts";
 import { type ServiceShape, service, sliceOf } from "../daemon/objects.ts";
@@ -124,6 +125,44 @@ describeOnKernel("explain on a node", NEEDS, () => {
         drift: [],
         notes: [],
       });
+    });
+
+    test("objects of an API server give the same reasons, and names to ipvsadm", async () => {
+      const slice = sliceOf(web, [here, there]);
+      const endpoints = (slice["endpoints"] as readonly object[]).map((endpoint, index) => {
+        const { name } = index === 0 ? here : there;
+        return { ...endpoint, targetRef: { kind: "Pod", namespace: "default", name } };
+      });
+      const api = await ApiChild.start(cluster, [
+        service(web),
+        { ...slice, endpoints },
+        service(cart),
+        sliceOf(cart, [here, there]),
+      ]);
+      const from = ["--kubeconfig", api.kubeconfig];
+      try {
+        const asked = [cluster.client.ip, `${node.ip}:30080`] as const;
+        const explanation = await ask(...asked, ...from, ...["--hostname-override", node.name]);
+        expect(explanation).toMatchObject({
+          service: {
+            port: "default/web:http",
+            endpoints: [
+              { endpoint: `${here.ip}:8080`, in: true },
+              { endpoint: `${there.ip}:8080`, in: false, reason: "other-node" },
+            ],
+          },
+          drift: [],
+          notes: [],
+        });
+        const names = await Daemon.command(node, ["ipvsadm", "-Ln", "--names", ...from]);
+        expect(names).toMatchObject({ status: 0, stderr: "" });
+        expect(names.stdout).toContain(`TCP  ${vip}:80 random  default/web:http ClusterIP\n`);
+        for (const { ip, name } of [here, there]) {
+          expect(names.stdout).toMatch(new RegExp(`-> ${ip}:8080 .* default/${name}\n`));
+        }
+      } finally {
+        await api.kill();
+      }
     });
 
     test("what has changed since the daemon went is drift", async () => {

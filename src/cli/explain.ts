@@ -13,6 +13,7 @@ import type { ReadNode } from "../inspect/read-node.ts";
 import { say } from "../inspect/say.ts";
 import { systemClock } from "../kube/clock.ts";
 import { errorText, type Logger } from "../operations/logger.ts";
+import { isLoopback } from "../proxier/address.ts";
 import type { ClusterState } from "../proxier/cluster-state.ts";
 import { CommandError } from "./exit.ts";
 import type { ExplainOptions } from "./explain-options.ts";
@@ -107,7 +108,15 @@ async function explainLive(startup: RunStartup, asked: Connection, log: Logger):
           asked.family,
           node.ownAddresses,
         );
-  return explain({ connection, objects, kernel: node.state, notes });
+  const { findListener } = await import("../inspect/host-listeners.ts");
+  const isLocal = isLoopback(asked.to);
+  const listener = isLocal ? findListener(asked.protocol, asked.to, asked.port) : undefined;
+  if (isLocal && objects === undefined && config.sluice.nodePorts.localhostForwarder) {
+    notes.push(
+      "Which Service a port of localhost belongs to that kube-sluice serves itself (localhostForwarder), only objects tell.",
+    );
+  }
+  return explain({ connection, objects, kernel: node.state, notes, listener });
 }
 
 async function readKernel(config: ProxyConfig, { family }: Connection): Promise<ReadNode> {

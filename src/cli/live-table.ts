@@ -77,9 +77,11 @@ export class KernelTable implements LiveTable {
 }
 
 function failureOf(error: unknown): CommandError {
+  if (isKernelError(error, "denied")) {
+    return new CommandError(2, "Cannot read the kernel: Permission denied (you must be root)", {
+      cause: error,
+    });
+  }
   const message = error instanceof Error ? error.message : String(error);
-  const reason = isKernelError(error, "denied")
-    ? "Permission denied (you must be root)"
-    : message.replaceAll(/\s*\n\s*/g, " ");
-  return new CommandError(1, `Cannot read the kernel: ${reason}`, { cause: error });
+  return new CommandError(1, `Cannot read the kernel: ${message}`, { cause: error });
 }

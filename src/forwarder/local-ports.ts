@@ -41,10 +41,10 @@ export function portKey({ protocol, port }: Pick<LocalPort, "protocol" | "port">
 export function localPorts(plan: ServicePlan | undefined): readonly LocalPort[] {
   return (plan?.ports ?? []).flatMap((port) => {
     const { protocol, displayName } = port;
-    const backends = backendsOf(port);
-    if (protocol === "SCTP" || backends.endpoints.length === 0) {
+    if (protocol === "SCTP" || !isForwarded(port)) {
       return [];
     }
+    const backends = backendsFor(port);
     return port.frontends
       .filter(({ kind }) => kind === "NodePort")
       .map((frontend) => ({
@@ -57,7 +57,13 @@ export function localPorts(plan: ServicePlan | undefined): readonly LocalPort[] 
   });
 }
 
-function backendsOf(port: ServicePortPlan): Backends {
+/** Whether anything would come of serving a port. */
+export function isForwarded(port: ServicePortPlan): boolean {
+  return port.protocol !== "SCTP" && backendsFor(port).endpoints.length > 0;
+}
+
+/** Where what arrives at a service port may go. */
+export function backendsFor(port: ServicePortPlan): Backends {
   const verdict = verdictForNode(port.external);
   const pool = verdict?.kind === "forward" ? port[verdict.pool] : [];
   return {
@@ -68,6 +74,6 @@ function backendsOf(port: ServicePortPlan): Backends {
 }
 
 /** A process of the node is not a pod, and its packets to localhost have an address of the node. */
-function verdictForNode(routes: readonly Route[]): Verdict | undefined {
+export function verdictForNode(routes: readonly Route[]): Verdict | undefined {
   return routes.find(({ from }) => from !== "pod")?.verdict;
 }

@@ -20,9 +20,18 @@ import {
 } from "./ask-node.ts";
 import type { Connection } from "./connection.ts";
 import { driftOf } from "./drift.ts";
+import { forwardedAnswer, forwardedPort } from "./explain-localhost.ts";
 import { type Arrival, type PlanAnswer, PlanExplainer, type PlanPacket } from "./explain-plan.ts";
 import { explainService, type ObjectsView } from "./explain-service.ts";
-import type { ExplainedDestination, ExplainedService, Explanation, MetRule, Sender } from "./explanation.ts";
+import type {
+  EndpointReason,
+  ExplainedDestination,
+  ExplainedService,
+  Explanation,
+  MetRule,
+  Sender,
+} from "./explanation.ts";
+import type { Listener } from "./listeners.ts";
 import type { NodeState } from "./node-state.ts";
 import { type PlannedMode, planFor, plannedState } from "./planned-state.ts";
 
@@ -32,10 +41,13 @@ export interface ExplainInput {
   readonly objects: (ObjectsView & { readonly planned: PlannedMode }) | undefined;
   readonly kernel: NodeState | undefined;
   readonly notes?: readonly string[];
+  /** Who listens at the connection's destination, where the node was looked at; null if nobody does. */
+  readonly listener?: Listener | null | undefined;
 }
 
 /** Explains. */
-export function explain({ connection, objects, kernel, notes = [] }: ExplainInput): Explanation {
+export function explain(input: ExplainInput): Explanation {
+  const { connection, objects, kernel, notes = [], listener } = input;
   const planned =
     objects === undefined
       ? undefined
@@ -50,10 +62,10 @@ export function explain({ connection, objects, kernel, notes = [] }: ExplainInpu
     kernel === undefined || planned === undefined
       ? undefined
       : askNode(withAddresses(planned.state, kernel), connection, { memory: false });
-  const reading = objects === undefined ? undefined : new Reading(objects, connection, state);
+  const reading = objects === undefined ? undefined : new Reading(objects, connection, state, answer);
   const service = reading?.service(kernel === undefined ? undefined : fresh);
   const refusal = refusalStep(answer.steps);
-  const reason = reading?.answer.verdict === "forward" ? usualReason(reading.answer) : undefined;
+  const reason = reading?.masqueradeReason();
   const ended = reading?.refusal(answer);
   return {
     connection: { ...withoutVia(connection), sender: senderOf(reading, connection, state) },
@@ -64,6 +76,7 @@ export function explain({ connection, objects, kernel, notes = [] }: ExplainInpu
     destinations: answer.destinations.map((one) => explainDestination(one, state)),
     ...(answer.scheduler === undefined ? {} : { scheduler: answer.scheduler }),
     ...(reason === undefined ? {} : { masqueradeReason: reason }),
+    ...reading?.forwarder(listener),
     rules: answer.steps.map(met),
     ...(refusal === undefined ? {} : { refusedBy: met(refusal) }),
     ...(answer.remembered === undefined
@@ -73,7 +86,7 @@ export function explain({ connection, objects, kernel, notes = [] }: ExplainInpu
           withoutAffinity: fresh.destinations.map((one) => explainDestination(one, state)),
         }),
     ...(service === undefined ? {} : { service }),
-    drift: wanted === undefined ? [] : driftOf(wanted, fresh),
+    drift: [...(wanted === undefined ? [] : driftOf(wanted, fresh)), ...(reading?.drift(listener) ?? [])],
     notes: [
       ...notes,
       ...(service === undefined && answer.verdict !== "accept" ? (reading?.neighbours() ?? []) : []),
@@ -107,7 +120,15 @@ class Reading {
   readonly #view: ObjectsView;
   readonly #connection: Connection;
 
-  constructor(view: ObjectsView, connection: Connection, { localAddresses }: NodeState) {
+  /** What the program itself is to do with the connection, where no rule does anything. */
+  readonly #forwarded: Extract<PlanAnswer, { verdict: "forward" }> | undefined;
+
+  constructor(
+    view: ObjectsView,
+    connection: Connection,
+    { localAddresses }: NodeState,
+    { verdict }: NodeAnswer,
+  ) {
     const explainer = new PlanExplainer(planFor(view.plan, connection.to, connection.port), localAddresses);
     const packet: PlanPacket = {
       source: connection.from,
@@ -118,9 +139,30 @@ class Reading {
     };
     this.#view = view;
     this.#connection = connection;
-    this.answer = explainer.explain(packet);
+    this.#forwarded =
+      verdict === "none" && packet.inputInterface === undefined
+        ? forwardedAnswer(view.plan, connection)
+        : undefined;
+    this.answer = this.#forwarded ?? explainer.explain(packet);
     const from = explainer.senderOf(packet);
     this.sender = from === "any" ? "outside" : from;
+  }
+
+  masqueradeReason(): Explanation["masqueradeReason"] {
+    return this.#forwarded === undefined && this.answer.verdict === "forward"
+      ? usualReason(this.answer)
+      : undefined;
+  }
+
+  forwarder(listener: Listener | null | undefined): Pick<Explanation, "forwarder"> {
+    return this.#forwarded === undefined ? {} : { forwarder: forwardedPort(this.#forwarded, listener) };
+  }
+
+  /** What of the program itself is not as the objects have it. */
+  drift(listener: Listener | null | undefined): readonly string[] {
+    return this.#forwarded === undefined || listener !== null
+      ? []
+      : ["By the objects the program serves this port of localhost; nobody listens there."];
   }
 
   /** Why the packet ends, if it does so for the objects' reasons. */
@@ -150,15 +192,26 @@ class Reading {
       return undefined;
     }
     const service = explainService(this.#view, this.answer, arrival, this.#connection);
-    if (kernel === undefined || this.answer.verdict !== "forward") {
-      return service;
+    if (this.#forwarded !== undefined) {
+      // The program heeds weights of 0 in every mode.
+      return without(service, "weight-0", new Set(this.#forwarded.destinations.map(({ target }) => target)));
     }
-    const there = new Set(kernel.destinations.map(({ endpoint }) => endpoint));
-    const endpoints = service.endpoints.map((one) =>
-      one.in && !there.has(one.endpoint) ? { ...one, in: false, reason: "not-in-kernel" as const } : one,
-    );
-    return { ...service, endpoints };
+    return kernel === undefined || this.answer.verdict !== "forward"
+      ? service
+      : without(service, "not-in-kernel", new Set(kernel.destinations.map(({ endpoint }) => endpoint)));
   }
+}
+
+/** The service port with endpoints out, for a reason, that would be in but do not really get connections. */
+function without(
+  service: ExplainedService,
+  reason: EndpointReason,
+  really: ReadonlySet<string>,
+): ExplainedService {
+  const endpoints = service.endpoints.map((one) =>
+    one.in && !really.has(one.endpoint) ? { ...one, in: false, reason } : one,
+  );
+  return { ...service, endpoints };
 }
 
 function arrivalOf(answer: PlanAnswer): Arrival | undefined {

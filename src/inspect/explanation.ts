@@ -6,6 +6,7 @@
 import type { Exclusion } from "../proxier/endpoint-selection.ts";
 import type { FrontendKind, Pool } from "../proxier/plan.ts";
 import type { RememberedClient, Verdict } from "./ask-node.ts";
+import type { ForwardedPort } from "./explain-localhost.ts";
 import type { MasqueradeReason, RefusalReason } from "./explain-plan.ts";
 
 /** Who sends the packet. */
@@ -112,6 +113,8 @@ export interface Explanation {
   readonly masqueradeReason?: MasqueradeReason;
   /** What decided, in the order of the packet's way; of the first destinations one after the other where their ways part. */
   readonly rules: readonly MetRule[];
+  /** Present where the program itself is to take the connection, at a node port of localhost. */
+  readonly forwarder?: ForwardedPort;
   /** The rule that ended the packet. */
   readonly refusedBy?: MetRule;
   /** The client's entry, if it has one. */

@@ -8,6 +8,7 @@
 import type { RememberedClient, Verdict } from "./ask-node.ts";
 import { shareRule } from "./balance.ts";
 import { formatDestination } from "./connection.ts";
+import type { ForwardedPort } from "./explain-localhost.ts";
 import type { MasqueradeReason } from "./explain-plan.ts";
 import type {
   EndpointReason,
@@ -123,10 +124,15 @@ function endpointSentence(endpoint: ExplainedEndpoint, weighted: boolean): strin
   return `${endpoint.endpoint}${where} is out: ${reasonWords[reason]}${named}.`;
 }
 
-function affinityLines({ service, affinityEntry, verdict }: Explanation): readonly string[] {
+function affinityLines({ service, affinityEntry, verdict, forwarder }: Explanation): readonly string[] {
   if (affinityEntry !== undefined) {
     return [
       `Affinity: this client is remembered and goes to ${affinityEntry.endpoint}: ${entryWords(affinityEntry)}.`,
+    ];
+  }
+  if (forwarder?.affinityTimeoutSeconds !== undefined) {
+    return [
+      `Affinity: ClientIP for ${forwarder.affinityTimeoutSeconds} s; to the forwarder all processes of this node are one client.`,
     ];
   }
   if (service?.affinityTimeoutSeconds === undefined) {
@@ -233,7 +239,7 @@ const endWords: Readonly<Record<Exclude<Verdict, "forward">, string>> = {
 };
 
 function verdictLines(explanation: Explanation): readonly string[] {
-  const { verdict, destinations, refusal, refusedBy } = explanation;
+  const { verdict, destinations, refusal, refusedBy, forwarder } = explanation;
   const ends = destinations.filter((one) => one.verdict !== "forward");
   const ended = ends.map((one) => {
     const by = one.refusedBy === undefined ? "" : ` by: ${ruleText(one.refusedBy)}`;
@@ -244,9 +250,29 @@ function verdictLines(explanation: Explanation): readonly string[] {
     const targets = going.length === 1 ? (going[0]?.endpoint ?? "") : `one of ${going.length} endpoints`;
     return [`Verdict: sent to ${targets}.`, ...ended];
   }
+  if (forwarder !== undefined) {
+    return [forwarderLine(forwarder)];
+  }
   const because = refusal === undefined ? "" : `, because ${refusalWords[refusal]}`;
   const by = refusedBy === undefined ? "" : ` By the rule: ${ruleText(refusedBy)}`;
   return [`Verdict: ${endWords[verdict]}${because}.${by}`, ...(refusedBy === undefined ? ended : [])];
+}
+
+/** No rule has a part in it: the words say who really has the port. */
+function forwarderLine({ endpoints, listener }: ForwardedPort): string {
+  const among = endpoints.length === 1 ? (endpoints[0] ?? "") : `one of ${endpoints.join(", ")}`;
+  if (listener === null) {
+    return "Verdict: refused: no rule takes the packet, and nobody listens at the port that kube-sluice is to serve (localhostForwarder). Is the daemon running?";
+  }
+  const who =
+    listener === undefined
+      ? "kube-sluice, which serves the port itself (localhostForwarder)"
+      : `process ${listener.pid} (${listener.command}), which listens there`;
+  const onward =
+    listener === undefined
+      ? `It connects to ${among}.`
+      : `If that is kube-sluice (localhostForwarder), it connects to ${among}; if not, its log says that it cannot have the port.`;
+  return `Verdict: no rule takes the packet; it goes to ${who}. ${onward}`;
 }
 
 function ruleLines({ rules }: Explanation): readonly string[] {
