@@ -20,7 +20,6 @@ const [newline, blank, hash, star, dash, colon, commit, bracket] = [
 ];
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 const ruleOfOurs = encoder.encode("-A KUBE-");
 const chainAt = "-A ".length;
@@ -40,21 +39,19 @@ export class RuleChains {
   /** Rules of one chain follow each other. */
   #last: ChainPart[] = [];
   /** What the rules of that chain begin with, the blank behind its name included; empty if there is none yet. */
-  #lastStart = new Uint8Array();
+  #lastStart: Uint8Array = new Uint8Array();
   /** A line whose end has not come yet. */
-  #rest = new Uint8Array();
+  #rest = Buffer.alloc(0);
   #complete = true;
   readonly #unreadable: string[] = [];
 
   /** Takes the next piece of the dump, cut anywhere. */
   push(piece: Uint8Array): void {
-    const bytes = new Uint8Array(this.#rest.length + piece.length);
-    bytes.set(this.#rest);
-    bytes.set(piece, this.#rest.length);
+    const bytes = Buffer.concat([this.#rest, piece]);
     const end = bytes.lastIndexOf(newline) + 1;
     let at = 0;
     while (at < end) at = this.#take(bytes, at);
-    this.#rest = bytes.slice(end);
+    this.#rest = bytes.subarray(end);
   }
 
   /** Whether every table that was begun was also ended: a dump that is cut short is none. */
@@ -78,7 +75,7 @@ export class RuleChains {
   }
 
   /** Takes a line. @returns where the next one starts */
-  #take(bytes: Uint8Array, at: number): number {
+  #take(bytes: Buffer, at: number): number {
     const first = bytes[at];
     if ((first === dash || first === bracket) && this.#open !== undefined) {
       return this.#takeRule(this.#open, bytes, at);
@@ -101,7 +98,7 @@ export class RuleChains {
     this.#open = table === "nat" || table === "filter" ? this.#chains[table] : undefined;
   }
 
-  #takeRule(chains: Map<string, ChainPart[]>, bytes: Uint8Array, at: number): number {
+  #takeRule(chains: Map<string, ChainPart[]>, bytes: Buffer, at: number): number {
     // [1:60] -A
     const start = bytes[at] === bracket ? bytes.indexOf(blank, at) + 1 : at;
     if (this.#lastStart.length === 0 || !startsWith(bytes, start, this.#lastStart)) {
@@ -118,17 +115,17 @@ export class RuleChains {
     return behind;
   }
 
-  #enter(chains: Map<string, ChainPart[]>, bytes: Uint8Array, start: number): void {
+  #enter(chains: Map<string, ChainPart[]>, bytes: Buffer, start: number): void {
     let end = start + chainAt;
     while ((bytes[end] ?? 0) > blank) end += 1;
     const chain = textOf(bytes, start + chainAt, end);
     const known = chains.get(chain);
     this.#last = known ?? [];
     if (known === undefined) chains.set(chain, this.#last);
-    this.#lastStart = bytes.slice(start, end + 1);
+    this.#lastStart = bytes.subarray(start, end + 1);
   }
 
-  #takeOther(bytes: Uint8Array, at: number): number {
+  #takeOther(bytes: Buffer, at: number): number {
     const end = bytes.indexOf(newline, at);
     if (!marks.some((mark) => startsWith(bytes, end - mark.length, mark))) {
       const rule = parseRuleLine(textOf(bytes, at, end));
@@ -146,6 +143,6 @@ function packetsOf(bytes: Uint8Array, from: number): number {
   return packets;
 }
 
-function textOf(bytes: Uint8Array, from: number, end: number): string {
-  return decoder.decode(bytes.subarray(from, end));
+function textOf(bytes: Buffer, from: number, end: number): string {
+  return bytes.toString("utf8", from, end);
 }

@@ -176,11 +176,9 @@ class FoundServers {
     share: number,
     memory: AffinityMemory | undefined,
   ): void {
-    const [word, port, connections] = [
-      translations.word(place),
-      translations.port(place),
-      translations.packets(place),
-    ];
+    const word = translations.word(place);
+    const port = translations.port(place);
+    const connections = translations.packets(place);
     const known = this.#known(keyOf(word, word < 0 ? translations.address(place) : "", port));
     if (known === undefined) {
       const address = translations.address(place);
