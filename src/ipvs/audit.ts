@@ -156,6 +156,9 @@ class Audit {
   /** Names of virtual servers whose real servers the kernel's text shows as known. */
   async #screened(): Promise<ReadonlySet<string>> {
     const { table, family, known } = this.#parts;
+    if (known.servers.size === 0) {
+      return new Set(); // a family without Services
+    }
     const screen = new TableScreen(family, (name) => known.servers.get(name)?.real);
     await eachInTurns(table.pieces(), piecesPerTurn, (piece) => screen.push(piece));
     screen.end();
