@@ -65,8 +65,8 @@ export function shareMatches(matches: readonly Match[]): readonly Match[] {
   return shared;
 }
 
-/** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. Errors as for {@link renderRule}. */
-export function renderBody({ matches, target }: Rule): string {
+/** Everything after the chain name, with a leading blank, or "" for a rule without matches and target. */
+function renderBody({ matches, target }: Rule): string {
   const text = sharedTexts.get(matches) ?? renderMatches(matches);
   return target === undefined ? text : text + renderTarget(target);
 }
