@@ -43,7 +43,8 @@ const compileCache = fileURLToPath(new URL("../.cache/compile", import.meta.url)
 const bundle = fileURLToPath(new URL("../dist/kube-sluice.cjs", import.meta.url));
 
 /** As `bin/kube-sluice` starts it, without looking whether a source is newer. */
-const ours = [process.execPath, "--max-semi-space-size=2", "--expose-gc", bundle, "ipvsadm", "-Ln"];
+const flags = ["--max-semi-space-size=2", "--initial-old-space-size=160", "--v8-pool-size=1", "--expose-gc"];
+const ours = [process.execPath, ...flags, bundle, "ipvsadm", "-Ln"];
 
 interface Run {
   readonly ms: number;

@@ -62,6 +62,8 @@ function ran(program: string): Outcome {
   const lines = [
     path.join(root, ".cache/compile"),
     "--max-semi-space-size=2",
+    "--initial-old-space-size=160",
+    "--v8-pool-size=1",
     "--expose-gc",
     "--disable-sigusr1",
     path.join(root, program),

@@ -25,7 +25,7 @@ import { followConfig } from "./config-watch.ts";
 import { daemonTable } from "./daemon-table.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { CommandError } from "./exit.ts";
-import { settleHeap } from "./heap.ts";
+import { prepareForBulk, settleHeap } from "./heap.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
 import { LiveConfig } from "./live-config.ts";
 import { nodeReaction } from "./node-changes.ts";
@@ -119,6 +119,7 @@ class Daemon {
 
   async run(): Promise<number> {
     const { config, process } = this.#startup;
+    prepareForBulk();
     prepareProcess(config, this.#log);
     // First, so that nothing is touched when the kubeconfig cannot be used.
     const source = process.initOnly ? undefined : await this.#openSource();
