@@ -5,13 +5,16 @@
  * @module
  */
 import { parseKernelVersion } from "../../ipvs/sysctls.ts";
-import type { Cidr } from "../../proxier/address.ts";
+import { type Cidr, cidrContains } from "../../proxier/address.ts";
 import { isOfPods } from "./bridge-findings.ts";
 import type { Facts, LinkFact, RouteFact } from "./facts.ts";
 import { type Finding, finding, notSeen, someOf } from "./finding.ts";
 
 /** Bytes that a tunnel puts around a packet, over IPv4. */
 const overhead: Readonly<Record<string, number>> = { vxlan: 50, ipip: 20 };
+
+/** Flannel's backend udp: its program's device, and what that puts around a packet. */
+const flannelUdp = { device: /^flannel\d+$/, overhead: 28 };
 
 /** What is recognised, and its traps. */
 export function podNetworkFindings(facts: Facts): readonly Finding[] {
@@ -37,13 +40,17 @@ export function podNetworkKinds(
   const has = (pattern: RegExp): boolean => links.some(({ name }) => pattern.test(name));
   const kinds: string[] = [];
   if (has(/^cali/)) {
-    const tunnel = has(/^vxlan\.calico/) ? " (VXLAN)" : usesLink(routes, /^tunl0$/) ? " (IPIP)" : "";
-    kinds.push(`Calico${tunnel}`);
+    const tunnel = has(/^vxlan\.calico/) ? "VXLAN" : usesLink(routes, /^tunl0$/) ? "IPIP" : undefined;
+    const some = hasGateways(routes, podNetworks) ? " between subnets" : "";
+    kinds.push(tunnel === undefined ? "Calico" : `Calico (${tunnel}${some})`);
   } else if (usesLink(routes, /^tunl\d*$/)) {
     kinds.push("IPIP");
   }
   if (has(/^flannel(-v6)?\.\d+$/)) {
     kinds.push("flannel VXLAN");
+  }
+  if (has(flannelUdp.device)) {
+    kinds.push("flannel UDP");
   }
   if (has(/^cilium_host$/)) {
     kinds.push("Cilium");
@@ -75,6 +82,18 @@ function plainKinds(
   return toPods ? ["a link to each pod (ptp)"] : [];
 }
 
+/** Whether pods of some nodes are reached through these nodes as they are, beside those that a tunnel leads to. */
+function hasGateways(routes: readonly RouteFact[], podNetworks: readonly Cidr[]): boolean {
+  return routes.some(
+    ({ gateway, link, destination }) =>
+      gateway !== undefined &&
+      !/^(tunl0$|vxlan\.calico)/.test(link) &&
+      podNetworks.some(
+        (network) => network.prefix < destination.prefix && cidrContains(network, destination.address),
+      ),
+  );
+}
+
 function usesLink(routes: readonly RouteFact[], pattern: RegExp): boolean {
   return routes.some(({ link }) => pattern.test(link));
 }
@@ -88,7 +107,7 @@ function network(
   const kinds = podNetworkKinds(links, routes, wanted.podNetworks);
   const devices = links.filter(
     ({ name }) =>
-      /^(cni|cbr|flannel\.|vxlan\.calico|cilium_host)/.test(name) ||
+      /^(cni|cbr|flannel[.\d]|vxlan\.calico|cilium_host)/.test(name) ||
       (name === "tunl0" && usesLink(routes, /^tunl0$/)),
   );
   const down = devices.filter(({ up }) => !up).map(({ name }) => name);
@@ -105,14 +124,16 @@ function tunnels(links: readonly LinkFact[], routes: readonly RouteFact[]): read
   const id = "tunnel-mtu";
   // The kernel makes a tunl0 of its own in every namespace: only one with routes is in use.
   const isUsed = (name: string): boolean => routes.some(({ link }) => link === name);
-  const all = links.filter(({ kind, name }) => kind === "vxlan" || (kind === "ipip" && isUsed(name)));
+  const all = links.filter(
+    ({ kind, name }) => kind === "vxlan" || (kind === "ipip" && isUsed(name)) || flannelUdp.device.test(name),
+  );
   if (all.length === 0) {
     return [];
   }
   const underneath = routes.find(({ destination }) => destination.prefix === 0)?.link;
   for (const tunnel of all) {
     const below = links.find(({ name }) => name === (tunnel.underlay ?? underneath));
-    const most = (below?.mtu ?? Number.POSITIVE_INFINITY) - (overhead[tunnel.kind] ?? 0);
+    const most = (below?.mtu ?? Number.POSITIVE_INFINITY) - (overhead[tunnel.kind] ?? flannelUdp.overhead);
     if (below !== undefined && tunnel.mtu > most) {
       return [
         finding(
@@ -123,13 +144,17 @@ function tunnels(links: readonly LinkFact[], routes: readonly RouteFact[]): read
         ),
       ];
     }
-    const bridge = links.find(({ name, kind }) => kind === "bridge" && /^(cni|cbr)/.test(name));
-    if (bridge !== undefined && bridge.mtu > tunnel.mtu) {
+    // Calico's pods have a link each, of the MTU that they have themselves.
+    const pods = links.find(
+      ({ name, kind, mtu }) =>
+        mtu > tunnel.mtu && ((kind === "bridge" && /^(cni|cbr)/.test(name)) || /^cali/.test(name)),
+    );
+    if (pods !== undefined) {
       return [
         finding(
           id,
           "warning",
-          `pods on ${bridge.name} have MTU ${bridge.mtu}, ${tunnel.name} ${tunnel.mtu}`,
+          `pods on ${pods.name} have MTU ${pods.mtu}, ${tunnel.name} ${tunnel.mtu}`,
           `set mtu to ${tunnel.mtu} in the CNI configuration`,
         ),
       ];
