@@ -10,6 +10,9 @@
  *                  pod…    pod…     pod…    pod…       10.244.1.0/24, fd00:244:1::/64; .2. on node2
  * ```
  *
+ * Nodes on a second subnet (172.29.0.0/16, fd00:29::/64) have a bridge of their own, and the switch is the router between the
+ * two. It knows nothing of pods.
+ *
  * Nothing translates addresses here: what arrives with another source was changed by the program under test.
  *
  * @module
@@ -40,18 +43,28 @@ export interface ClusterOptions {
   readonly bridgeNetfilter?: boolean;
   /** The iptables that the nodes announce as theirs, one for all or one each (the last for all further ones); unless told they announce none. */
   readonly variant?: Variant | readonly Variant[];
+  /** How many of the nodes, the last ones, are on the second subnet; none unless told. */
+  readonly behindRouter?: number;
 }
 
 /** All addresses of the node network and of all pods; what other addresses a test uses are Services or outside. */
 const ROUTER = { ip: "172.31.0.1", ip6: "fd00:31::1" };
+const ROUTER2 = { ip: "172.29.0.1", ip6: "fd00:29::1" };
 const CLIENT = { ip: "172.31.1.1", ip6: "fd00:31::1:1" };
 const BITS = 16;
 const BITS6 = 64;
 
-function addressesOf(index: number, ipv6: boolean): NodeAddresses {
+function addressesOf(index: number, options: ClusterOptions): NodeAddresses {
   const number = index + 1;
-  const v4 = { ip: `172.31.0.${10 + number}`, podCidr: `10.244.${number}.0/24` };
-  return ipv6 ? { ...v4, ip6: `fd00:31::${10 + number}`, podCidr6: `fd00:244:${number}::/64` } : v4;
+  const subnet = isBehindRouter(index, options) ? 29 : 31;
+  const v4 = { ip: `172.${subnet}.0.${10 + number}`, podCidr: `10.244.${number}.0/24`, subnet };
+  return options.ipv6 === true
+    ? { ...v4, ip6: `fd00:${subnet}::${10 + number}`, podCidr6: `fd00:244:${number}::/64` }
+    : v4;
+}
+
+function isBehindRouter(index: number, { nodes = 2, behindRouter = 0 }: ClusterOptions): boolean {
+  return index >= nodes - behindRouter;
 }
 
 /** The client: on the node network with `eth0`, knowing nothing of pods and Services. */
@@ -140,7 +153,7 @@ export class Cluster implements AsyncDisposable {
     const node = new Node(name, namespace, addresses, podNetwork, directory, variant);
     this.#nodes[place] = node;
     namespace.setSysctls(SYSCTLS);
-    await this.#switch.ip(plugIn(namespace, port));
+    await this.#switch.ip(plugIn(namespace, port, isBehindRouter(place, this.#options) ? "br1" : "br0"));
     await startNode(node, this.nodes, this.#options);
     return node;
   }
@@ -172,14 +185,14 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const [switchNamespace, clientNamespace, ...nodeNamespaces] = namespaces;
   const nodes = nodeNamespaces.map((namespace, index) => {
     const name = names[index] ?? "";
-    const addresses = addressesOf(index, ipv6);
+    const addresses = addressesOf(index, options);
     return new Node(name, namespace, addresses, podNetwork, scratch.file(name), variantOf(index, options));
   });
   const cluster = new Cluster(nodes, new Client(clientNamespace, ipv6), switchNamespace, scratch, options);
   try {
     for (const namespace of namespaces) namespace.setSysctls(SYSCTLS);
-    await connectToSwitch(switchNamespace, [clientNamespace, ...nodeNamespaces], ipv6);
-    await startHost(clientNamespace, CLIENT, ipv6);
+    await connectToSwitch(switchNamespace, clientNamespace, nodeNamespaces, options);
+    await startHost(clientNamespace, CLIENT, ROUTER, ipv6);
     await Promise.all(nodes.map((node) => startNode(node, nodes, options)));
     await Promise.all(nodes.map((node, index) => addPods(node, index, podsPerNode)));
     return cluster;
@@ -191,24 +204,36 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
 
 async function connectToSwitch(
   switchNamespace: Namespace,
-  members: readonly Namespace[],
-  ipv6: boolean,
+  client: Namespace,
+  nodes: readonly Namespace[],
+  options: ClusterOptions,
 ): Promise<void> {
+  const { ipv6 = false, behindRouter = 0 } = options;
+  const bridges = behindRouter > 0 ? { br0: ROUTER, br1: ROUTER2 } : { br0: ROUTER };
   await switchNamespace.ip([
-    "link add br0 type bridge",
-    `addr add ${ROUTER.ip}/${BITS} dev br0`,
-    ...(ipv6 ? [`addr add ${ROUTER.ip6}/${BITS6} dev br0`] : []),
-    ...members.flatMap(plugIn),
-    "link set br0 up",
+    ...Object.entries(bridges).flatMap(([name, { ip, ip6 }]) => [
+      `link add ${name} type bridge`,
+      `addr add ${ip}/${BITS} dev ${name}`,
+      ...(ipv6 ? [`addr add ${ip6}/${BITS6} dev ${name}`] : []),
+    ]),
+    ...plugIn(client, 0, "br0"),
+    ...nodes.flatMap((node, index) =>
+      plugIn(node, index + 1, isBehindRouter(index, options) ? "br1" : "br0"),
+    ),
+    ...Object.keys(bridges).map((name) => `link set ${name} up`),
   ]);
+  if (behindRouter === 0) return;
+  // What is for nobody that it knows is dropped, as by a switch that routes nothing.
+  await switchNamespace.ip(["route add blackhole default", ...(ipv6 ? ["route add blackhole ::/0"] : [])]);
+  switchNamespace.setSysctls({ "net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1 });
 }
 
 /** The MAC is the machine's, so that a machine that starts again is known to the others. */
-function plugIn({ name }: Namespace, port: number): readonly string[] {
+function plugIn({ name }: Namespace, port: number, bridgeName: "br0" | "br1"): readonly string[] {
   const mac = `02:31:00:00:00:${port.toString(16).padStart(2, "0")}`;
   return [
     `link add port${port} type veth peer name eth0 address ${mac} netns ${name}`,
-    `link set port${port} master br0 up`,
+    `link set port${port} master ${bridgeName} up`,
   ];
 }
 
@@ -223,6 +248,7 @@ function variantOf(index: number, { variant = "nft" }: ClusterOptions): Variant 
 async function startHost(
   namespace: Namespace,
   { ip, ip6 }: { readonly ip: string; readonly ip6?: string },
+  router: { readonly ip: string; readonly ip6: string },
   ipv6: boolean,
 ): Promise<void> {
   await namespace.ip([
@@ -230,8 +256,8 @@ async function startHost(
     `addr add ${ip}/${BITS} dev eth0`,
     ...(ipv6 ? [`addr add ${ip6}/${BITS6} dev eth0 nodad`] : []),
     "link set eth0 up",
-    `route add default via ${ROUTER.ip}`,
-    ...(ipv6 ? [`route add ::/0 via ${ROUTER.ip6}`] : []),
+    `route add default via ${router.ip}`,
+    ...(ipv6 ? [`route add ::/0 via ${router.ip6}`] : []),
   ]);
 }
 
@@ -244,7 +270,13 @@ async function startNode(node: Node, nodes: readonly Node[], options: ClusterOpt
     "net/bridge/bridge-nf-call-ip6tables": nfCall,
   });
   if (options.variant !== undefined) await announceVariant(namespace, node.variant, node.env);
-  await startHost(namespace, addresses, options.ipv6 === true);
+  const router = isBehindRouter(
+    nodes.findIndex(({ name }) => name === node.name),
+    options,
+  )
+    ? ROUTER2
+    : ROUTER;
+  await startHost(namespace, addresses, router, options.ipv6 === true);
   await node.startNetwork(othersOf(node, nodes));
 }
 

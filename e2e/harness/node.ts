@@ -44,6 +44,8 @@ export class Node extends Host implements NetworkNode {
   /** The iptables of its programs. */
   readonly variant: Variant;
   readonly #pods = new Map<string, Pod>();
+  /** Addresses of pods that have brought them along. */
+  readonly #kept = new Map<string, readonly string[]>();
   #podNetwork: PodNetwork;
   #others: readonly NodeAddresses[] = [];
 
@@ -88,14 +90,17 @@ export class Node extends Host implements NetworkNode {
     return pod;
   }
 
-  /** Makes a pod and attaches it. */
-  async addPod(name: string): Promise<Pod> {
+  /** Makes a pod and attaches it, with the addresses of a pod of another node if told. */
+  async addPod(name: string, like?: Pod): Promise<Pod> {
     if (this.#pods.has(name))
       throw new RangeError(`Cannot add pod: there is one called ${name} on ${this.name}`);
     const namespace = await createNamespace(name);
     try {
       namespace.setSysctls(SYSCTLS);
       await namespace.ip(["link set lo up"]);
+      if (like !== undefined) {
+        this.#kept.set(namespace.name, [like.ip, ...(like.ip6 === undefined ? [] : [like.ip6])]);
+      }
       const result = await cniAdd(this.#attachment(namespace));
       await this.#podNetwork.attached?.(this, namespace, result);
       const pod = new Pod(
@@ -118,6 +123,7 @@ export class Node extends Host implements NetworkNode {
     this.#pods.delete(name);
     await this.#podNetwork.detached?.(this, namespace);
     await cniDelete(this.#attachment(namespace));
+    this.#kept.delete(namespace.name);
     await namespace.remove();
   }
 
@@ -161,7 +167,8 @@ export class Node extends Host implements NetworkNode {
   #attachment(pod: Namespace): Attachment {
     // Of its own for each network: what one network has given out another may give out too.
     const ipam = join(this.directory, `ipam-${this.#podNetwork.name}`);
-    const configuration = this.#podNetwork.configuration(this.addresses, ipam);
+    const kept = this.#kept.get(pod.name);
+    const configuration = this.#podNetwork.configuration(this.addresses, ipam, kept);
     return { node: this.namespace, pod, containerId: pod.name, configuration };
   }
 }

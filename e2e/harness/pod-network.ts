@@ -17,6 +17,8 @@ export interface NodeAddresses {
   /** The range that the node's pods get their addresses from. */
   readonly podCidr: string;
   readonly podCidr6?: string;
+  /** Tells nodes that share a link from those that have a router between them. All share one where it is not told. */
+  readonly subnet?: number;
 }
 
 /** A node, as far as a pod network works on it. */
@@ -31,8 +33,11 @@ export interface NetworkNode extends Host {
 /** One kind of pod network. */
 export interface PodNetwork {
   readonly name: string;
-  /** The plugin's configuration on `node`. `ipamDirectory` is the node's own place for addresses given out. */
-  configuration(node: NodeAddresses, ipamDirectory: string): CniConfiguration;
+  /**
+   * The plugin's configuration on `node`. `ipamDirectory` is the node's own place for addresses given out; `kept` are those
+   * that a pod brings along from another node, where a network can do that.
+   */
+  configuration(node: NodeAddresses, ipamDirectory: string, kept?: readonly string[]): CniConfiguration;
   /** Lines for `ip -batch` on `node`, before it has pods, by which it reaches the pods of `others`. */
   connect(node: NodeAddresses, others: readonly NodeAddresses[]): readonly string[];
   /** Lines that undo `connect`. */
@@ -51,15 +56,27 @@ export interface PodNetwork {
   detached?(node: NetworkNode, pod: Namespace): Promise<void>;
 }
 
-/** The plugin that gives out a node's addresses, in both families where the node has them. */
-export function hostLocal(node: NodeAddresses, ipamDirectory: string): Readonly<Record<string, unknown>> {
+/** The plugin that gives out a node's addresses, in both families where the node has them, or `kept` ones. */
+export function hostLocal(
+  node: NodeAddresses,
+  ipamDirectory: string,
+  kept?: readonly string[],
+): Readonly<Record<string, unknown>> {
   const v6 = node.podCidr6 === undefined ? [] : [node.podCidr6];
   return {
     type: "host-local",
     dataDir: ipamDirectory,
-    ranges: [node.podCidr, ...v6].map((subnet) => [{ subnet }]),
+    ranges:
+      kept === undefined
+        ? [node.podCidr, ...v6].map((subnet) => [{ subnet }])
+        : kept.map((ip) => [{ subnet: blockOf(ip), rangeStart: ip, rangeEnd: ip }]),
     routes: ["0.0.0.0/0", ...v6.map(() => "::/0")].map((dst) => ({ dst })),
   };
+}
+
+/** The range of the node that an address of a pod is from. */
+function blockOf(ip: string): string {
+  return ip.includes(":") ? ip.replace(/::.*/, "::/64") : ip.replace(/\d+$/, "0/24");
 }
 
 /** Routes to the others' pods through the others' own addresses: what flannel calls host-gw. */

@@ -34,7 +34,7 @@ export interface Check {
   readonly when?: (scene: Scene) => boolean;
   readonly from: (scene: Scene) => Host;
   readonly to: (scene: Scene) => { readonly ip: string; readonly port: number };
-  /** `SERVER from SOURCE`, or how the connection fails. */
+  /** `SERVER from SOURCE`, or how the connection fails: by one of the kinds that stand between ` or `. */
   readonly expect: (scene: Scene, protocol: "TCP" | "UDP") => string;
   /** Size of request and answer; small ones unless told. */
   readonly bytes?: number;
@@ -49,7 +49,9 @@ export function own(host: { readonly ip: string; readonly ip6?: string | undefin
 /** What a packet that the node masquerades comes from. */
 export function masqueraded(scene: Scene, to: "here" | "elsewhere"): string {
   const { source: sources } = scene.row;
-  const elsewhere = scene.v6 ? (sources.elsewhere6 ?? sources.elsewhere) : sources.elsewhere;
+  const isNear = scene.node.addresses.subnet === scene.other.addresses.subnet;
+  const elsewhere =
+    (scene.v6 ? sources.elsewhere6 : isNear ? sources.sameLink : undefined) ?? sources.elsewhere;
   const source: NodeSource = to === "here" ? sources.here : elsewhere;
   if (source === "node") return own(scene.node, scene);
   const { podCidr, podCidr6 = "" } = scene.node.addresses;
@@ -77,11 +79,12 @@ function closed({ row, mode }: Scene): boolean {
 
 /**
  * In ipvs mode this goes through a virtual server that is found by the packet's mark, which IPVS compares as a whole. Felix
- * sets bits of its own in INPUT, between the rule that sets the mark and IPVS. docs/pod-networks.md tells operators.
+ * sets bits of its own in INPUT, between the rule that sets the mark and IPVS. docs/pod-networks.md tells operators. It is an
+ * ICMP error instead of a reset as long as earlier connections to an endpoint that was on this node drain.
  */
 function markLost({ row, mode }: Scene, protocol: "TCP" | "UDP"): string | undefined {
   if (row.denies !== true || mode !== "ipvs") return undefined;
-  return protocol === "TCP" ? "refused" : "rejected";
+  return protocol === "TCP" ? "refused or rejected" : "rejected";
 }
 
 const acrossNodes = ({ row }: Scene): boolean => row.acrossNodes;

@@ -16,7 +16,7 @@ const needs = {
 };
 
 describeOnKernel("iptables mode beside BGP with a route reflector", needs, () => {
-  const { prepare, tests } = matrix(["nft", "legacy", "nft"], [reflectorRow], { eventful: [] });
+  const { prepare, tests } = matrix(["nft", "legacy", "nft"], [reflectorRow], { events: () => ["move"] });
   prepare();
   for (const [title, work] of Object.entries(tests)) test(title, work);
 });

@@ -34,11 +34,19 @@ export interface Row {
     readonly elsewhere: NodeSource;
     /** Where IPv6 goes between nodes in another way. */
     readonly elsewhere6?: NodeSource;
+    /** Where nodes on one link are reached in another way. */
+    readonly sameLink?: NodeSource;
   };
   /** Whether a TCP port of each pod is closed by policy. */
   readonly denies?: boolean;
   /** Whether the row is the one on which host ports are looked at. */
   readonly hostPorts?: boolean;
+  /** Whether pods can go to another node with their addresses. */
+  readonly moves?: boolean;
+  /** How many nodes are beyond a router; none unless told. */
+  readonly behindRouter?: number;
+  /** What `doctor` calls the network. e2e/doctor asks it of those for which nothing stands here. */
+  readonly recognised?: string;
 }
 
 const both = [4, 6] as const;
@@ -75,13 +83,16 @@ export const rows: readonly Row[] = [
   },
   {
     network: bgp(),
+    recognised: "Calico",
     families: both,
     acrossNodes: true,
     source: { here: "node", elsewhere: "node" },
     denies: true,
+    moves: true,
   },
   {
     network: udpTunnel(),
+    recognised: "flannel UDP",
     families: [4],
     acrossNodes: true,
     source: { here: "gateway", elsewhere: "tunnel" },
@@ -95,15 +106,31 @@ export const reflectorRow: Row = {
   acrossNodes: true,
   source: { here: "node", elsewhere: "node" },
   denies: true,
+  moves: true,
 };
 
 /** A row for kernels with IPIP. IPv4 is tunnelled between nodes, IPv6 is routed. */
 export const ipipRow: Row = {
   network: ipip(),
+  recognised: "Calico (IPIP)",
   families: both,
   acrossNodes: true,
   source: { here: "node", elsewhere: "tunnel", elsewhere6: "node" },
   denies: true,
+};
+
+/**
+ * A row for kernels with IPIP: the second node shares a link with the first and is reached as it is, the third is reached
+ * through the tunnel. The router between them knows no pods, so IPv6, which is not tunnelled, would stop there.
+ */
+export const crossSubnetRow: Row = {
+  network: ipip("CrossSubnet"),
+  recognised: "Calico (IPIP between subnets)",
+  families: [4],
+  acrossNodes: true,
+  source: { here: "node", elsewhere: "tunnel", sameLink: "node" },
+  denies: true,
+  behindRouter: 1,
 };
 
 /** A setting that breaks something, and what. */

@@ -38,8 +38,13 @@ mount --bind /usr/lib/uml/modules /run/modprobe/lib/modules
 printf '#!/bin/sh\nexec chroot /run/modprobe /bin/busybox modprobe "$@"\n' >/run/modprobe/helper
 chmod +x /run/modprobe/helper
 echo /run/modprobe/helper >/proc/sys/kernel/modprobe
-# Nothing asks for this one by itself, and without it a bridge's packets pass by iptables.
+# Nothing asks for these by itself: without the one a bridge's packets pass by iptables, the other makes /dev/net/tun.
 /run/modprobe/helper br_netfilter
+/run/modprobe/helper tun
+
+# A namespace gets a tunl0 when somebody asks for one, as a machine does, not before its other links. The source address
+# of packets to pods depends on which is first.
+echo 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 
 ip link set lo up
 stty -opost </dev/tty0 # lines end as the command ends them

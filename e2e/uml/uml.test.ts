@@ -41,6 +41,7 @@ describeOnKernel("run.sh", { programs: ["linux.uml", "busybox"] }, () => {
       "ipset create s hash:ip",
       "iptables-legacy -t nat -A POSTROUTING -m set --match-set s src -j MASQUERADE",
       "ip link add dummy9 type dummy",
+      "ip tuntap add dev tun9 mode tun",
       "cat /proc/sys/net/bridge/bridge-nf-call-iptables",
     ].join("; ");
     const { status, stdout } = await run("-t", "30", "bash", "-c", script);

@@ -3,7 +3,8 @@
  * it learns.
  *
  * The configuration is that of calico-node: one session for each family and neighbour within one AS, the node's block of
- * addresses as a blackhole with the pods' own routes before it, and nothing learnt from the links of pods and Services.
+ * addresses as a blackhole with the pods' own routes before it, and nothing learnt from the links of pods and Services. A pod
+ * whose address is of another node's block is made known by a route of its own.
  *
  * @module
  */
@@ -90,9 +91,12 @@ function configurationOf(own: NodeAddresses, others: readonly NodeAddresses[], t
     topology === "mesh" || isFirst ? others : others.filter(({ ip }) => lastOctet(ip) === first);
   const client = topology === "reflector" && isFirst ? " rr client;" : "";
   const sessions = neighbours.flatMap(({ ip, ip6 }) => [
-    session(4, own.ip, ip, client),
-    ...(own.ip6 === undefined || ip6 === undefined ? [] : [session(6, own.ip6, ip6, client)]),
+    session(4, own.ip, ip, client, own.podCidr),
+    ...(own.ip6 === undefined || ip6 === undefined
+      ? []
+      : [session(6, own.ip6, ip6, client, own.podCidr6 ?? "")]),
   ]);
+  const pods = { ipv4: "10.244.0.0/16{32,32}", ipv6: "fd00:244::/32{128,128}" };
   const blocks = [
     `protocol static { ipv4; route ${own.podCidr} blackhole; }`,
     ...(own.podCidr6 === undefined ? [] : [`protocol static { ipv6; route ${own.podCidr6} blackhole; }`]),
@@ -102,9 +106,9 @@ function configurationOf(own: NodeAddresses, others: readonly NodeAddresses[], t
     `router id ${own.ip};`,
     "protocol device { scan time 2; }",
     'protocol direct { ipv4; ipv6; interface -"cali*", -"kube-ipvs*", "*"; }',
-    ...["ipv4", "ipv6"].map(
-      (family) =>
-        `protocol kernel { learn; scan time 2; ${family} { import none; export where source ~ [RTS_BGP, RTS_STATIC]; }; }`,
+    ...Object.entries(pods).map(
+      ([family, routes]) =>
+        `protocol kernel { learn; scan time 2; ${family} { import where net ~ [${routes}]; export where source ~ [RTS_BGP, RTS_STATIC]; }; }`,
     ),
     ...blocks,
     ...sessions,
@@ -112,13 +116,13 @@ function configurationOf(own: NodeAddresses, others: readonly NodeAddresses[], t
   ].join("\n");
 }
 
-function session(family: 4 | 6, local: string, neighbour: string, options: string): string {
+function session(family: 4 | 6, local: string, neighbour: string, options: string, block: string): string {
   const name = `s${family}_${lastOctet(neighbour)}`;
   const exported = family === 4 ? "10.244.0.0/16+" : "fd00:244::/32+";
   return [
     `protocol bgp ${name} { local ${local} as ${as}; neighbor ${neighbour} as ${as};${options}`,
     " connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart;",
-    ` ipv${family} { import all; export where net ~ [${exported}] && source ~ [RTS_STATIC, RTS_BGP];`,
+    ` ipv${family} { import all; export where net ~ [${exported}] && (source ~ [RTS_STATIC, RTS_BGP] || net !~ [${block}+]);`,
     options === "" ? " next hop self;" : "",
     " }; }",
   ].join("");

@@ -33,11 +33,11 @@ const gateway6 = "fe80::ecee:eeff:feee:eeee";
 export function calico(name = "calico", mtu = 1500): PodNetwork {
   return {
     name,
-    configuration: (node, ipamDirectory) => ({
+    configuration: (node, ipamDirectory, kept) => ({
       cniVersion: "1.0.0",
       name: "pods",
       type: "host-local",
-      ipam: hostLocal(node, ipamDirectory),
+      ipam: hostLocal(node, ipamDirectory, kept),
     }),
     connect: hostGatewayRoutes,
     disconnect: withoutRoutes,
