@@ -93,20 +93,20 @@ function started(options: NodeOptions): FakeNode {
 
 test("sync() reaches the same kernel state by any road", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 40, size: "max" }), async (steps) => {
       const winding = await go(new FakeNode(), steps, () => undefined);
       const changes = steps.filter(({ kind }) => kind === "put" || kind === "drop");
       const straight = await go(new FakeNode(), changes, () => undefined);
       expect(await settled(winding)).toBe(await settled(straight));
       expect(await winding.sync("everything")).toMatchObject({ written: 0, removed: 0, quarantined: [] });
     }),
-    { numRuns: 150 },
+    { numRuns: 50 },
   );
 });
 
 test("sync() ends in the right state when one request in ten fails", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { maxLength: 30 }), fc.integer(), async (steps, seed) => {
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 30, size: "max" }), fc.integer(), async (steps, seed) => {
       let faulty = true;
       const draw = oneInTen(seed);
       const fault: Fault = (request) => (faulty ? draw(request) : undefined);
@@ -117,6 +117,6 @@ test("sync() ends in the right state when one request in ten fails", async () =>
       expect(await settled(winding)).toBe(await settled(straight));
       expect(await winding.sync("everything")).toMatchObject({ written: 0, removed: 0, quarantined: [] });
     }),
-    { numRuns: 150 },
+    { numRuns: 50 },
   );
 });

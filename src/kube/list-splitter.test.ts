@@ -23,7 +23,7 @@ test("ListSplitter finds every item of any list in any cut, and keeps what is ar
       fc.array(anyItem, { maxLength: 5 }),
       fc.jsonValue(),
       fc.constantFrom(0, 2),
-      fc.array(fc.nat(), { maxLength: 20 }),
+      fc.array(fc.nat(), { maxLength: 20, size: "max" }),
       fc.boolean(),
       (items, extra, indent, cuts, itemsFirst) => {
         const metadata = { resourceVersion: "7", items: ["not", { these: "items" }], extra };

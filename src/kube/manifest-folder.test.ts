@@ -154,7 +154,7 @@ test("commit() leads to the same objects by any road", () => {
   });
   const anyStep = fc.tuple(fc.constantFrom("1.yaml", "2.yaml", "3.yaml"), fc.option(anyFile), fc.boolean());
   fc.assert(
-    fc.property(fc.array(anyStep, { maxLength: 15 }), (steps) => {
+    fc.property(fc.array(anyStep, { maxLength: 15, size: "max" }), (steps) => {
       const folder = new ManifestFolder("node-1");
       const delivered = new Map<string, WatchedObject>();
       const last = new Map<string, ManifestContent>();

@@ -65,7 +65,7 @@ test("run() ends up with what the server has, by any road", async () => {
   }
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyCommand, { maxLength: 30 }),
+      fc.array(anyCommand, { maxLength: 30, size: "max" }),
       fc.integer({ min: 40, max: 1000 }),
       async (commands, chunkSize) => {
         const clock = new FakeClock();

@@ -148,7 +148,7 @@ test("oldestPendingSeconds() is the age of the oldest change that no successful 
     fc.integer({ min: 1, max: 20_000 }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
       const { clock, health } = started("IPv4");
       let waiting: number[] = [];
       let taken: number[] | undefined;

@@ -121,7 +121,7 @@ describe("ServiceHealthPorts", () => {
       fc.tuple(fc.constant("settle" as const), fc.uniqueArray(fc.integer({ min: 30000, max: 30003 }))),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 30, size: "max" }), (steps) => {
         const ports = new ServiceHealthPorts([]);
         const open = new Set<string>();
         const wanted = new Map<string, number>();
