@@ -23,6 +23,10 @@ class Node {
     this.#backend = new IptablesBackend(node, { layout: "lean", dropInvalid: true }, this.kernel, affinity);
   }
 
+  findCrowded(): readonly string[] {
+    return this.#backend.findCrowded();
+  }
+
   async sync(scope: "changes" | "everything" = "changes"): Promise<SyncReport> {
     const change = this.cluster.planner.take();
     return await this.#backend.sync(this.cluster.planner.plan, scope === "everything" ? scope : change);
@@ -44,6 +48,8 @@ function pods(index: number, ...last: readonly number[]): ReturnType<typeof slic
 
 /** A kernel with room for the sets of some endpoints only. */
 class FullStore implements AffinityStore {
+  /** Clients in every `recent` list. */
+  clients = 0;
   readonly recentLimit = 100;
   readonly setLimit = 1_000;
   readonly hasSets = true;
@@ -73,7 +79,7 @@ class FullStore implements AffinityStore {
   }
 
   countRecent(): number {
-    return 0;
+    return this.clients;
   }
 
   close(): void {}
@@ -205,5 +211,26 @@ describe("IptablesBackend.sync()", () => {
     node.kernel.edit("nat", "MINE", () => []);
     expect(await node.sync("everything")).toMatchObject({ removed: 1, quarantined: [] });
     expect(node.kernel.save()).not.toContain(name);
+  });
+});
+
+describe("IptablesBackend.findCrowded()", () => {
+  test("has a Service moved to sets by the next sync, also when it is found during one", async () => {
+    const store = new FullStore();
+    store.room = 10;
+    const node = new Node(new AffinityKeeper("IPv4", "auto", store));
+    const sticky = { sessionAffinity: "ClientIP", affinityTimeoutSeconds: 600 } as const;
+    node.cluster.put(service({ ...numbered(1), ...sticky }), pods(1, 1), numbered(2), pods(2, 1));
+    await node.sync();
+    store.clients = store.recentLimit;
+    node.cluster.put(pods(2, 2));
+    const written = node.sync();
+    expect(node.findCrowded()).toEqual(["ns/s1"]);
+    await written;
+    expect(store.sets.size).toBe(0);
+    await node.sync();
+    expect(store.sets.size).toBe(1);
+    expect(node.kernel.save()).toContain("--add-set KUBE-SEP-");
+    expect(node.findCrowded()).toEqual([]);
   });
 });

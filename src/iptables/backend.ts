@@ -194,6 +194,8 @@ export class IptablesBackend implements Backend {
     // Until the kernel has confirmed everything, nothing counts as known.
     this.#known = undefined;
     const bulk = services.length > bulkServices;
+    // Whoever joins them from here on may be rendered already, the old way.
+    const restless = [...this.#restless];
     const serviceChains = this.#fold(plan, services);
     try {
       await this.#send(batch.text({ ...round.input, serviceChains, bulk }));
@@ -204,7 +206,9 @@ export class IptablesBackend implements Backend {
       throw error;
     }
     this.#known = known;
-    this.#restless.clear();
+    for (const service of restless) {
+      this.#restless.delete(service);
+    }
     this.#affinity?.finish(round.full);
     const { rules, ...counts } = batch.counts;
     const table = (name: WantedTable) => ({ total: known.ruleCount(name), last: rules[name] });
