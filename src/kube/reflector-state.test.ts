@@ -197,6 +197,8 @@ test("decide() fetches the state anew when a watch is silent twice, unless somet
 
 test("decide() obeys the server's wish for patience up to 30 s", () => {
   const wish = (seconds: number): Outcome => status(429, { details: { retryAfterSeconds: seconds } });
+  expect(short(gathering, status(503, { details: { retryAfterSeconds: 7 } }))).toBe("list, after a pause");
+  expect(decide(gathering, status(503, { details: { retryAfterSeconds: 7 } }), 0).retryAfterMs).toBe(7000);
   expect(decide(watching, wish(7), 0).retryAfterMs).toBe(7000);
   expect(decide(watching, wish(3600), 0).retryAfterMs).toBe(30_000);
 });

@@ -161,7 +161,9 @@ function afterWatchList(state: ReflectorState, outcome: Outcome): Decision {
     return state.versionUnusable ? again(next, outcome) : atOnce(next);
   }
   const unsupported = [400, 404, 405, 406, 415, 422].includes(status.code);
-  return toList(unsupported ? { ...state, listOnly: true } : state);
+  const next = toList(unsupported ? { ...state, listOnly: true } : state);
+  const retryAfterMs = wantedPause(outcome);
+  return { ...next, backOff: retryAfterMs > 0, retryAfterMs };
 }
 
 function afterList(state: ReflectorState, outcome: Outcome): Decision {
