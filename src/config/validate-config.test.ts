@@ -187,6 +187,25 @@ test.each([
   expect(errorsOf(body)).toEqual([error]);
 });
 
+const interfaceModes = [
+  ["BridgeInterface", "bridgeInterface", "InterfaceName", 15],
+  ["InterfaceNamePrefix", "interfaceNamePrefix", "InterfacePrefix", 14],
+] as const;
+
+test.each(interfaceModes)("validateConfig() refuses what %s cannot look for", (mode, key, field, longest) => {
+  const errors = (name: string): readonly string[] =>
+    errorsOf(`detectLocalMode: ${mode}\ndetectLocal: {${key}: ${JSON.stringify(name)}}`);
+  for (const name of ["x".repeat(longest + 1), "a b", "-i", "!x", "a/b", "a:b", "a'b", "a\\b", "caf\u00e9"]) {
+    const rule = `must have at most ${longest} characters that interface names may have`;
+    expect(errors(name)).toEqual([
+      `DetectLocalConfiguration.${field}: Invalid value: ${JSON.stringify(name)}: ${rule}`,
+    ]);
+  }
+  for (const name of ["x".repeat(longest), "cali", "br-1.2_3@4", "br+"]) {
+    expect(errors(name)).toEqual([]);
+  }
+});
+
 test("validateConfig() refuses a period that is not above zero, and one below the minimum", () => {
   expect(errorsOf("iptables: {syncPeriod: -1s}")).toEqual([
     "SyncPeriod: Invalid value: -1s: must be greater than 0",

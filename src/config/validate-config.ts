@@ -187,22 +187,39 @@ function hiddenMetricsErrors(version: string): readonly string[] {
 function detectLocalErrors(config: ConfigFields): readonly string[] {
   const { detectLocalMode, detectLocal, clusterCIDR } = config;
   const path = `${root}.DetectLocalConfiguration`;
-  const empty = "must not be empty";
   if (detectLocalMode !== "" && !isDetectLocalMode(detectLocalMode)) {
     return [unsupportedValue(`${root}.DetectLocalMode`, detectLocalMode, [...detectLocalModes, ""])];
   }
   switch (detectLocalMode) {
     case "BridgeInterface":
-      return detectLocal.bridgeInterface === "" ? [invalidValue(`${path}.InterfaceName`, "", empty)] : [];
+      return interfaceErrors(`${path}.InterfaceName`, detectLocal.bridgeInterface, longestInterfaceName);
     case "InterfaceNamePrefix":
-      return detectLocal.interfaceNamePrefix === ""
-        ? [invalidValue(`${path}.InterfacePrefix`, "", empty)]
-        : [];
+      // Rules say `prefix+`.
+      return interfaceErrors(
+        `${path}.InterfacePrefix`,
+        detectLocal.interfaceNamePrefix,
+        longestInterfaceName - 1,
+      );
     case "ClusterCIDR":
       return clusterCidrErrors(`${path}.ClusterCIDRs`, clusterCIDR);
     default:
       return [];
   }
+}
+
+/** IFNAMSIZ without the final zero. */
+const longestInterfaceName = 15;
+
+/** What stands in a rule as one word, and may stand in the name of an interface (`dev_valid_name` in Linux). */
+const interfaceName = /^(?![-!])[!#-&(-.0-9;-[\]-~]+$/;
+
+/** kube-proxy takes any text here and then cannot write a rule. */
+function interfaceErrors(path: string, name: string, longest: number): readonly string[] {
+  if (name === "") {
+    return [invalidValue(path, "", "must not be empty")];
+  }
+  const rule = `must have at most ${longest} characters that interface names may have`;
+  return name.length <= longest && interfaceName.test(name) ? [] : [invalidValue(path, name, rule)];
 }
 
 function clusterCidrErrors(path: string, texts: readonly string[]): readonly string[] {
