@@ -1,12 +1,16 @@
 /**
  * @module
  */
+import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { ObjectKind } from "../kube/source.ts";
+import { type ObjectKind, objectKey } from "../kube/source.ts";
+import { type Family, families } from "../proxier/address.ts";
 import { ClusterState } from "../proxier/cluster-state.ts";
 import type { NodeObject, Problem } from "../proxier/objects.ts";
+import { FamilyPlanner } from "../proxier/planner.ts";
 import type { Proxier } from "../proxier/proxier.ts";
-import { service, slice } from "../proxier/testing.ts";
+import { plannerSettings, service, slice } from "../proxier/testing.ts";
+import { anyService, anySlice } from "../proxier/testing-arbitraries.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 
 /** What a proxier is told. */
@@ -61,7 +65,7 @@ let six: FakeProxier;
 let told: string[];
 let feed: ClusterFeed;
 
-beforeEach(() => {
+function setUp(): void {
   state = new ClusterState();
   four = new FakeProxier("IPv4");
   six = new FakeProxier("IPv6");
@@ -74,7 +78,9 @@ beforeEach(() => {
       told.push(`${reporter}: ${problems.map(({ field }) => field).join(", ")}`),
     onLog: (level, message, fields) => told.push(`${level} ${message} ${JSON.stringify(fields)}`),
   });
-});
+}
+
+beforeEach(setUp);
 
 /** Both proxiers take part. */
 function attach(): void {
@@ -183,6 +189,44 @@ describe("ClusterFeed.upsert()", () => {
     expect(six.told).toEqual(["zone a"]);
   });
 });
+
+test("ClusterFeed tells both families all that they have to look at", () => {
+  const step = fc.record({ object: fc.oneof(anyService, anySlice), isGone: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30, size: "max" }), (steps) => {
+      setUp();
+      const planners = families.map((family) => new FamilyPlanner(plannerSettings({ family }), state));
+      feed.attach(planners.map((planner, index) => followedBy(planner, families[index] ?? "IPv4")));
+      for (const { object, isGone } of steps) {
+        if (isGone) {
+          feed.remove(object.kind, objectKey(object));
+        } else {
+          feed.upsert(object);
+        }
+        const fresh = families.map((family) => new FamilyPlanner(plannerSettings({ family }), state));
+        for (const planner of [...planners, ...fresh]) {
+          planner.take();
+        }
+        for (const planner of fresh) {
+          planner.touchAll();
+          planner.take();
+        }
+        expect(planners.map(({ plan }) => plan.services)).toEqual(fresh.map(({ plan }) => plan.services));
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+/** A proxier that is nothing but its planner. */
+function followedBy(planner: FamilyPlanner, family: Family): Proxier {
+  const proxier: Partial<Proxier> = {
+    touch: (key) => planner.touch(key),
+    setZone: (zone) => planner.setZone(zone),
+    forgetTriggerTimes: () => undefined,
+  };
+  return { ...proxier, family } as unknown as Proxier;
+}
 
 describe("ClusterFeed.remove()", () => {
   test("names a Service that is gone", () => {
