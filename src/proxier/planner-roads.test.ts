@@ -11,7 +11,7 @@ import type { EndpointSliceObject, ObjectKey, Problem, ServiceObject } from "./o
 import type { Plan, ServicePlan } from "./plan.ts";
 import type { TakenChange } from "./planner.ts";
 import { objectKey, servicePorts } from "./service-port.ts";
-import { PlannedCluster } from "./testing.ts";
+import { PlannedCluster, slice, slicePort } from "./testing.ts";
 import { anyService, anySlice } from "./testing-arbitraries.ts";
 
 interface Step {
@@ -113,6 +113,50 @@ describe("FamilyPlanner", () => {
         expect(winding.problems).toEqual(straight.problems);
       }),
       { numRuns: 150 },
+    );
+  });
+
+  test("has after every change what a look at everything gives, the API server's addresses included", () => {
+    const anyApiServer = fc
+      .record({
+        endpoints: fc.subarray(["203.0.113.1", "10.96.0.1", "fd00:99::1"]),
+        addressType: fc.constantFrom(...families),
+        number: fc.constantFrom(80, 81),
+      })
+      .map(({ endpoints, addressType, number }) => {
+        const ports = [slicePort({ name: "https", port: number })];
+        const named = { namespace: "default", name: "kubernetes", serviceName: "kubernetes" };
+        return slice(endpoints, { ...named, addressType, ports });
+      });
+    const anyStep = fc.record({
+      object: fc.oneof(anyService, anySlice, anyApiServer),
+      isGone: fc.boolean(),
+      takes: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(anyStep, { maxLength: 25, size: "max" }),
+        fc.constantFrom(...families),
+        (steps, family) => {
+          const cluster = new PlannedCluster({ family });
+          const { state, planner } = cluster;
+          for (const { object, isGone, takes } of steps) {
+            if (isGone) {
+              cluster.drop(object);
+            } else {
+              cluster.put(object);
+            }
+            if (takes) {
+              planner.take();
+              const { planner: fresh } = new PlannedCluster({ family }, state);
+              fresh.touchAll();
+              fresh.take();
+              expect(planner.plan.services).toEqual(fresh.plan.services);
+            }
+          }
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 

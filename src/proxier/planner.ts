@@ -63,8 +63,8 @@ export class FamilyPlanner {
   readonly #claims = new ClaimRegistry();
   readonly #addresses = new ClusterAddresses();
   readonly #touched = new Set<ObjectKey>();
-  /** Claims that nobody gets. */
-  #apiServer: ReadonlySet<string> = new Set();
+  /** Claims that nobody gets; undefined before the first look. */
+  #apiServer: ReadonlySet<string> | undefined;
   #location: NodeLocation;
   #node: NodePlan;
   #nodeTaken: NodePlan | undefined;
@@ -244,7 +244,7 @@ export class FamilyPlanner {
     if (claim.address === undefined || claim.kind === "ClusterIP") {
       return undefined;
     }
-    if (this.#apiServer.has(claim.key)) {
+    if (this.#apiServer?.has(claim.key) === true) {
       return "the API server";
     }
     const owner = this.#addresses.owner(claim.address);
@@ -253,7 +253,8 @@ export class FamilyPlanner {
 
   /** Where the API server answers, by the endpoints of its Service. Whoever claims that hears of a change. */
   #readApiServer(): void {
-    if (!this.#touched.has(apiService)) {
+    // At first also without its Service, which may be another proxy's.
+    if (this.#apiServer !== undefined && !this.#touched.has(apiService)) {
       return;
     }
     const slices = this.#state.slicesOf(apiService, this.#settings.family);
@@ -269,8 +270,9 @@ export class FamilyPlanner {
         }),
       ),
     );
-    for (const key of [...now, ...this.#apiServer]) {
-      if (now.has(key) !== this.#apiServer.has(key)) {
+    const before = this.#apiServer ?? new Set<string>();
+    for (const key of [...now, ...before]) {
+      if (now.has(key) !== before.has(key)) {
         this.#touchOwners(this.#claims.claimants(key));
       }
     }
