@@ -185,6 +185,23 @@ describe("FlowReconciler.reconcile()", () => {
     expect(bench.reports).toMatchObject([{ deleted: 1 }]);
   });
 
+  test("tells of a failure once for as long as it lasts", async () => {
+    const bench = new Bench(flowTo(1, 1001));
+    bench.interfere = () => EPERM;
+    for (const last of [2, 3, 4]) {
+      bench.reconciler.reconcile(moveTo(last));
+      await bench.reconciler.idle();
+    }
+    expect(bench.failures).toHaveLength(1);
+    bench.interfere = () => undefined;
+    bench.reconciler.reconcile(moveTo(5));
+    await bench.reconciler.idle();
+    bench.interfere = () => EPERM;
+    bench.reconciler.reconcile(moveTo(6));
+    await bench.reconciler.idle();
+    expect(bench.failures).toHaveLength(2);
+  });
+
   test("does not let a failed change overrule a later one", async () => {
     const bench = new Bench(flowTo(1, 1001), flowTo(2, 1002), flowTo(3, 1003));
     bench.interfere = () => EPERM;

@@ -27,6 +27,7 @@ export interface FlowReconcilerOptions {
   readonly open: () => NetlinkConnection;
   readonly now: () => number;
   readonly onReport: (report: FlowReport) => void;
+  /** Told once for as long as a failure lasts. */
   readonly onFailure: (family: Family, error: unknown) => void;
   /** Flows that are collected before they are deleted; 50,000 unless given. */
   readonly batchSize?: number;
@@ -41,6 +42,8 @@ export class FlowReconciler {
   /** Changes that no pass has covered yet, the later ones overruling the earlier ones. */
   #waiting: StaleFlows | undefined;
   #running: Promise<void> | undefined;
+  /** What the last pass failed for; `""` when it did not. */
+  #failure = "";
 
   constructor(options: FlowReconcilerOptions) {
     this.#options = options;
@@ -83,10 +86,19 @@ export class FlowReconciler {
         if (newer !== undefined) {
           this.#wait(newer);
         }
-        this.#options.onFailure(this.#options.family, error);
+        this.#tell(error);
       }
     }
     this.#running = undefined;
+  }
+
+  /** Every sync tries again: without conntrack over netlink that is every second, for ever. */
+  #tell(error: unknown): void {
+    const failure = String(error);
+    if (failure !== this.#failure) {
+      this.#failure = failure;
+      this.#options.onFailure(this.#options.family, error);
+    }
   }
 
   async #pass(change: StaleFlows): Promise<void> {
@@ -113,6 +125,7 @@ export class FlowReconciler {
       }
       full = keys.length === batchSize;
     }
+    this.#failure = "";
     onReport({ family, deleted, durationMs: now() - startedAt });
   }
 }

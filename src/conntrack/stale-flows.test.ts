@@ -265,6 +265,23 @@ describe("StaleFlows.addOlder()", () => {
     expect(stale.isStale(flow("192.168.0.2:30053", "10.244.1.1:53"))).toBe(true);
   });
 
+  test("remembers a bounded number of those that served, the latest", () => {
+    const flows = new Flows();
+    const some = (round: number): readonly string[] =>
+      Array.from({ length: 200 }, (_, index) => `10.${round}.1.${index + 1}`);
+    flows.cluster.put(dns, dnsSlice(...some(0)));
+    let waiting = flows.take();
+    for (let round = 1; round <= 60; round++) {
+      flows.cluster.put(dnsSlice(...(round === 60 ? [] : some(round))));
+      const newer = flows.take();
+      newer.addOlder(waiting);
+      waiting = newer;
+    }
+    expect(waiting.isStale(flow(vip, "10.59.1.1:53"))).toBe(true);
+    expect(waiting.isStale(flow(vip, "10.12.1.1:53"))).toBe(true);
+    expect(waiting.isStale(flow(vip, "10.1.1.1:53"))).toBe(false);
+  });
+
   test("adds frontends of which only the earlier change speaks", () => {
     const flows = new Flows();
     flows.cluster.put(dns, dnsSlice("10.244.1.1"));

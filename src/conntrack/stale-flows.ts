@@ -161,10 +161,13 @@ export class StaleFlows {
   }
 }
 
+/** As many endpoints of a frontend are remembered, the latest: changes may wait for long where flows cannot be read. */
+const mostServed = 10_000;
+
 function merged(older: Wanted, newer: Wanted | undefined): Wanted {
   return newer === undefined
     ? older
-    : { serving: newer.serving, served: new Set([...older.served, ...newer.served]) };
+    : { serving: newer.serving, served: new Set([...newer.served, ...older.served].slice(0, mostServed)) };
 }
 
 function contradicts(flow: TrackedFlow, wanted: Wanted, source: string): boolean {
