@@ -78,7 +78,7 @@ const tests = {
       "bash",
       "-ec",
       `sysctl -qw net.ipv4.vs.conntrack=0 net.ipv4.vs.expire_nodest_conn=0 net.ipv4.tcp_keepalive_time=7200
-       sysctl -qw net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.all.arp_announce=0 net.ipv4.conf.all.route_localnet=1
+       sysctl -qw net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.all.arp_announce=0 net.ipv4.conf.all.route_localnet=0
        ipvsadm -d -t 10.96.0.10:80 -r ${cluster.pods[0]?.ip ?? ""}:8080
        ip addr del 10.96.0.10/32 dev kube-ipvs0
        iptables-legacy -P INPUT DROP`,

@@ -13,33 +13,17 @@ export interface KernelException {
   readonly flows: Readonly<Record<string, readonly string[]>>;
 }
 
-const localhost = "localhost to NodePort";
-const localhostAll = [localhost, `${localhost} with eTP:Local`, `${localhost} with iTP:Local`];
-
 /** All of them. */
 export const kernelExceptions: readonly KernelException[] = [
   {
     reason:
       "A Service's address is an address of this node here, and the kernel forwards no packet to itself: one for a port " +
-      "without a Service ends on the node, which refuses it lest it reach something else that listens.",
+      "without a Service ends on the node, which refuses it lest it reach something else that listens. In iptables mode it " +
+      "goes where the route says; kube-proxy's nftables mode refuses it likewise.",
     fate: "REJECT",
     flows: {
       "cluster-ip-general": ["TCP-only port does not match UDP traffic", "svc1 does not accept svc2's ports"],
       "nodeport-not-on-cluster-ip": ["nodePort number on ClusterIP"],
-    },
-  },
-  {
-    reason:
-      "IPVS drops packets from a loopback address to a real server on another machine " +
-      "(crosses_local_route_boundary in net/netfilter/ipvs/ip_vs_xmit.c), and nothing can change the source before.",
-    fate: "untouched",
-    flows: {
-      "node-ports--ipv4-localhost-nodeports-enabled": ["localhost to nodePort gets masqueraded"],
-      "internal-external-masquerade--base": localhostAll,
-      "internal-external-masquerade--no-localtrafficdetector": localhostAll,
-      "internal-external-masquerade--masqueradeall": localhostAll,
-      "nodeport-addresses-ipv4-zero-cidr": ["local process to NodePort on 127.0.0.1"],
-      "nodeport-addresses-ipv4-localhost-exact": ["local process to NodePort on 127.0.0.1"],
     },
   },
 ];

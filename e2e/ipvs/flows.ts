@@ -23,7 +23,7 @@ import { type FlowContext, type FlowResult, runFlowCase } from "../flows/run-flo
 import type { Namespace } from "../harness/namespace.ts";
 import { planCluster } from "../oracle/planned-node.ts";
 import { chosenByAddress, exceptionalFate } from "./exceptions.ts";
-import { openBackend } from "./namespace-host.ts";
+import { openWholeBackend } from "./namespace-host.ts";
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -36,13 +36,14 @@ async function apply(context: FlowContext): Promise<void> {
   const own = [flowCase.node.ips.IPv4, flowCase.node.ips.IPv6].flatMap(
     (text) => parseAddress(text ?? "") ?? [],
   );
-  const backend = openBackend({ node, variant, env }, plan.node, {
+  const signal = new AbortController().signal;
+  const backend = openWholeBackend({ node, variant, env }, plan.node, {
     nodeName: flowCase.node.name,
     reserved: { node: own, pods: detector?.kind === "cidr" ? [detector.cidr] : [] },
   });
-  const report = await backend.sync(plan, "everything");
+  const report = await backend.sync(plan, "everything", signal);
   for (const { service, reason } of report.quarantined) print(`${flowCase.name}: ${service}: ${reason}`);
-  checkQuiet(await backend.sync(plan, "everything"));
+  checkQuiet(await backend.sync(plan, "everything", signal));
   await backend.close();
   if (plan.node.family === "IPv6") await settleIPv6(node);
 }

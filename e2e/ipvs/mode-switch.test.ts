@@ -179,6 +179,7 @@ const tests = {
         { from: client, ip: web6.clusterIP, port: 80 },
         { from: pod, ip: web.clusterIP, port: 80 },
         { from: node, ip: web.clusterIP, port: 80 },
+        { from: node, ip: "127.0.0.1", port: nodePort },
         { from: pod, ip: sticky.clusterIP, port: 53, protocol: "UDP" },
       ],
       [
@@ -186,6 +187,7 @@ const tests = {
         { from: client, ip: node.ip, port: nodePort },
         { from: pod, ip: web.clusterIP, port: 80 },
         { from: node, ip: web.clusterIP, port: 80 },
+        { from: node, ip: "127.0.0.1", port: nodePort },
         { from: client, ip: dns.clusterIP, port: 53, protocol: "UDP" },
         { from: client, ip: sticky.clusterIP, port: 53, protocol: "UDP" },
       ],

@@ -6,8 +6,14 @@
  * @module
  */
 
+import { IptablesBackend } from "../../src/iptables/backend.ts";
+import type { IptablesKernel } from "../../src/iptables/kernel.ts";
+import { removeLocalhostRules } from "../../src/iptables/remove-part.ts";
+import { localhostRules } from "../../src/iptables/rule-part.ts";
+import { DumpReader } from "../../src/iptables/tools.ts";
 import { IpvsBackend } from "../../src/ipvs/backend.ts";
 import type { IpvsDoors, IpvsOptions } from "../../src/ipvs/backend-options.ts";
+import { localhostRuleSettings, WithLocalhost } from "../../src/ipvs/localhost-node-ports.ts";
 import { openIpvs } from "../../src/ipvs/netlink/open.ts";
 import { RuleKeeper } from "../../src/ipvs/rule-keeper.ts";
 import type { RuleKernel } from "../../src/ipvs/rule-kernel.ts";
@@ -16,6 +22,7 @@ import { ipvsSysctls } from "../../src/ipvs/sysctls.ts";
 import { openServerTable } from "../../src/ipvs/table-file.ts";
 import { openNetlink } from "../../src/netlink/socket.ts";
 import type { Family } from "../../src/proxier/address.ts";
+import type { Backend } from "../../src/proxier/backend.ts";
 import type { NodePlan } from "../../src/proxier/plan.ts";
 import type { Variant } from "../harness/iptables-variant.ts";
 import type { Namespace } from "../harness/namespace.ts";
@@ -66,6 +73,36 @@ export function openDoors(host: NamespaceHost, family: Family, rules: RuleSettin
     Object.fromEntries(ipvsSysctls([6, 1], false).map(({ name, value }) => [name, value])),
   );
   return { ...doors, rules: new RuleKeeper(ruleKernelOf(host, family), rules) };
+}
+
+/** The same programs, for rules of iptables mode that serve node ports on localhost. */
+function localhostKernelOf({ node, variant, env }: NamespaceHost): IptablesKernel {
+  const kernel = ruleKernelOf({ node, variant, env }, "IPv4");
+  return {
+    ...kernel,
+    rulesPerCommit: Number.POSITIVE_INFINITY,
+    read: async () => {
+      const reader = new DumpReader("IPv4", localhostRules);
+      await kernel.save((text) => reader.push(text));
+      return reader.finish();
+    },
+  };
+}
+
+/** The backend of a namespace, with node ports on localhost where the node has them. */
+export function openWholeBackend(
+  host: NamespaceHost,
+  node: NodePlan,
+  options: Partial<IpvsOptions>,
+): Backend {
+  const backend = openBackend(host, node, options);
+  if (node.family === "IPv6") return backend;
+  if (node.localhostNodePorts) host.node.setSysctls({ "net/ipv4/conf/all/route_localnet": 1 });
+  const kernel = localhostKernelOf(host);
+  return new WithLocalhost(backend, {
+    backend: new IptablesBackend(node, localhostRuleSettings, kernel),
+    remove: () => removeLocalhostRules(kernel),
+  });
 }
 
 /** The backend of a namespace. */

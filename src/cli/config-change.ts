@@ -46,6 +46,7 @@ const rules: Readonly<Record<string, Rule>> = {
   mode: reopen,
   "iptables.masqueradeBit": { effect: "reopen", modes: ["iptables", "ipvs"] },
   "iptables.masqueradeAll": { effect: "reopen", modes: ["iptables", "ipvs"] },
+  "iptables.localhostNodePorts": { effect: "reopen", modes: ["iptables", "ipvs"] },
   iptables: iptablesOnly,
   ipvs: ipvsOnly,
   nftables: { effect: "reopen", modes: ["nftables"] },

@@ -157,14 +157,14 @@ export async function openIptables(
     layout: await chooseLayout(config.sluice.iptables.layout, variant, node.family),
     dropInvalid: !config.conntrack.tcpBeLiberal && !isConntrackLiberal(),
   };
-  const kernel = new HostKernel(variant, node.family, onLockWait);
+  const kernel = new HostKernel(variant, node.family, { onLockWait });
   const { affinity, clients } = await openAffinity(config, variant, node.family);
   const backend = new IptablesBackend(node, settings, kernel, affinity);
   return { backend, kernel, settings, affinity, clients };
 }
 
 /** Whether NodePorts will answer on 127.0.0.0/8. The node's own addresses, which need not be known yet, are outside. */
-function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
+export function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
   return (
     !config.nodePortAddresses.includes("primary") &&
     familySettings(config, nodeName, undefined, "IPv4").planner.localhostNodePorts
@@ -172,7 +172,7 @@ function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
 }
 
 /** @returns sets it back, if it was not so before. @throws CommandError when the process may not */
-function allowLocalhostNodePorts(): () => void {
+export function allowLocalhostNodePorts(): () => void {
   const { restore } = allOrNone(setRouteLocalnet(), ({ path, wanted, reason }) => {
     const remedy = "set iptables.localhostNodePorts to false, or run with --init-only once";
     return new CommandError(1, `Cannot set ${path} to ${wanted}: ${reason}; ${remedy}`);

@@ -8,6 +8,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import { DriftMonitor } from "../iptables/monitor.ts";
 import { ipvsMemory } from "../ipvs/affinity-memory.ts";
 import { allOrNone } from "../ipvs/host-switches.ts";
+import type { WithLocalhost } from "../ipvs/localhost-node-ports.ts";
 import { IpvsMonitor } from "../ipvs/monitor.ts";
 import { IpvsUnavailableError, type OpenIpvs, openIpvs, prepareIpvsHost } from "../ipvs/open.ts";
 import { watchRoutes } from "../ipvs/watch-routes.ts";
@@ -19,7 +20,7 @@ import type { NodePlan } from "../proxier/plan.ts";
 import type { Proxier } from "../proxier/proxier.ts";
 import { CommandError } from "./exit.ts";
 import { isConntrackLiberal } from "./host-sysctls.ts";
-import { findIptables } from "./iptables-mode.ts";
+import { allowLocalhostNodePorts, findIptables, wantsLocalhostNodePorts } from "./iptables-mode.ts";
 import type { ModeContext, OpenBackend, OpenMode, Watch } from "./mode.ts";
 import { reservedAddresses } from "./node-settings.ts";
 
@@ -38,12 +39,23 @@ export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
     const remedy = "ipvs mode needs it; run with --init-only once";
     return new CommandError(1, `Cannot set ${path} to ${wanted}: ${reason}; ${remedy}`);
   });
+  let setBack = (): void => {};
   return {
     families: host.families,
     variant: host.variant,
-    initialize: () => {},
-    abandon: () => switches.restore(),
+    initialize: () => {
+      if (host.families.includes("IPv4") && wantsLocalhostNodePorts(context)) {
+        allowLocalhostNodePorts();
+      }
+    },
+    abandon: () => {
+      setBack();
+      switches.restore();
+    },
     open: async (plan, node) => {
+      if (plan.localhostNodePorts) {
+        setBack = allowLocalhostNodePorts();
+      }
       const opened = await openIpvs(
         {
           variant: host.variant,
@@ -64,7 +76,7 @@ export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
 function describe(context: ModeContext, opened: OpenIpvs, variant: string): OpenBackend {
   context.onAffinityLimit("set", Number.POSITIVE_INFINITY);
   return {
-    backend: opened.backend,
+    backend: opened.withLocalhost ?? opened.backend,
     memory: ipvsMemory,
     details: { variant, scheduler: ipvsScheduler(context.config), hairpin: opened.settings.hairpin },
     localAddresses: () => opened.backend.localAddresses,
@@ -110,11 +122,13 @@ class IpvsWatch implements Watch {
   readonly #proxier: Proxier;
   readonly #monitor: IpvsMonitor;
   readonly #rules: DriftMonitor;
+  readonly #withLocalhost: WithLocalhost | undefined;
   #routes: Disposable | undefined;
   #started = false;
 
-  constructor(context: ModeContext, { backend, rules }: OpenIpvs, proxier: Proxier) {
+  constructor(context: ModeContext, { backend, withLocalhost, rules }: OpenIpvs, proxier: Proxier) {
     const { config, log } = context;
+    this.#withLocalhost = withLocalhost;
     const { family } = proxier;
     this.#context = context;
     this.#proxier = proxier;
@@ -127,6 +141,7 @@ class IpvsWatch implements Watch {
       onAudit: ({ durationMs, differs }) => {
         const elapsed = `${durationMs.toFixed(1)}ms`;
         log.info("Compared the kernel with what is known of it", { ipFamily: family, elapsed, differs }, 2);
+        void this.#auditLocalhost();
       },
       onError: (error) => this.#tell("Cannot look after IPVS", error),
     });
@@ -138,6 +153,7 @@ class IpvsWatch implements Watch {
       resync: () => {
         log.warning("Somebody flushed the rules: writing them anew", { ipFamily: family });
         backend.noteFlush();
+        withLocalhost?.doubt();
         proxier.nudge();
       },
       onLook: () => {},
@@ -158,6 +174,25 @@ class IpvsWatch implements Watch {
     this.#rules.stop();
     this.#routes?.[Symbol.dispose]();
     this.#routes = undefined;
+  }
+
+  /** Beside the rest: what differs is written at once. Never rejects. */
+  async #auditLocalhost(): Promise<void> {
+    try {
+      const written = await this.#proxier.exclusively(async () => await this.#withLocalhost?.audit());
+      if (written !== undefined && written > 0) {
+        const { family } = this.#proxier;
+        this.#context.log.warning(
+          "Somebody changed the rules of node ports on localhost: they are right again",
+          {
+            ipFamily: family,
+            written,
+          },
+        );
+      }
+    } catch (error) {
+      this.#tell("Cannot look after the rules of node ports on localhost", error);
+    }
   }
 
   #watchRoutes(): void {

@@ -55,9 +55,8 @@ export function familySettings(
       allowedExternalAddresses: parseCidrs(config.sluice.externalAddresses.allowedCIDRs),
       reservedAddresses: notClaimable(config, node),
       localhostForwarder: config.sluice.nodePorts.localhostForwarder,
-      // Only iptables mode can translate packets to 127.0.0.0/8. With the forwarder it must not: they are for its sockets.
+      // With the forwarder no rule may translate packets to 127.0.0.0/8: they are for its sockets.
       localhostNodePorts:
-        config.mode === "iptables" &&
         !config.sluice.nodePorts.localhostForwarder &&
         localhostNodePortsInEffect(policy, config.iptables.localhostNodePorts),
     },

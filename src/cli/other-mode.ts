@@ -12,6 +12,7 @@ import { parseCidrs } from "../config/effective-settings.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { type CleanReport, cleanTables, rulesOfMode as rulesOfIptables } from "../iptables/cleanup.ts";
 import { HostKernel } from "../iptables/host-kernel.ts";
+import { localhostChain } from "../iptables/rule-part.ts";
 import type { Variant } from "../iptables/tools.ts";
 import { cleanRules, rulesOfMode as rulesOfIpvs } from "../ipvs/cleanup.ts";
 import { HostRules } from "../ipvs/host-rules.ts";
@@ -34,6 +35,7 @@ import { removeKubeProxyTables } from "./kube-proxy-tables.ts";
 const ipvsOnlyChains = [
   ["nat", "KUBE-NODE-PORT"],
   ["filter", "KUBE-IPVS-FILTER"],
+  ["nat", localhostChain],
 ] as const;
 
 /** How many of the objects that were removed the log names. */

@@ -17,12 +17,13 @@ import type { NodePlan, Plan, PlanChange, ServicePlan } from "../proxier/plan.ts
 import type { AffinityKeeper } from "./affinity-keeper.ts";
 import { markMasqueradeChain } from "./endpoint-list.ts";
 import type { IptablesKernel } from "./kernel.ts";
-import { isOurs, KnownChains } from "./known-chains.ts";
+import { KnownChains } from "./known-chains.ts";
 import { missingJumps } from "./missing-jumps.ts";
 import { type BatchInput, type LineOwner, RestoreBatch } from "./restore-batch.ts";
 import { isRestoreError, type RestoreError } from "./restore-error.ts";
+import { type RulePart, wholeRules } from "./rule-part.ts";
 import type { RuleSettings } from "./settings.ts";
-import { canaryChain, firewallChain } from "./static-rules.ts";
+import { firewallChain } from "./static-rules.ts";
 import type { WantedChain, WantedTable } from "./wanted-chain.ts";
 import { type RejectedService, type SharedRules, type UnwantedChain, WantedRules } from "./wanted-rules.ts";
 
@@ -60,6 +61,7 @@ export class IptablesBackend implements Backend {
   readonly family: Family;
   readonly #kernel: IptablesKernel;
   readonly #wanted: WantedRules;
+  readonly #part: RulePart;
   readonly #affinity: AffinityKeeper | undefined;
   /** Services that are to be written again though their plan is the same. */
   readonly #restless = new Set<ObjectKey>();
@@ -72,6 +74,7 @@ export class IptablesBackend implements Backend {
   constructor(node: NodePlan, settings: RuleSettings, kernel: IptablesKernel, affinity?: AffinityKeeper) {
     this.family = node.family;
     this.#kernel = kernel;
+    this.#part = settings.part ?? wholeRules;
     this.#affinity = affinity;
     this.#wanted = new WantedRules(node, settings, affinity);
   }
@@ -170,16 +173,19 @@ export class IptablesBackend implements Backend {
     const known = await this.#kernel.read();
     await this.#affinity?.readBack();
     const services = new Set([...plan.services.keys(), ...this.#wanted.services()]);
+    const { isBorrowed, jumps, mangleChain } = this.#part;
     return {
       full: true,
       known,
       before,
       services: [...services].sort(),
       input: {
-        first: this.#wanted.staticChains(known.get("filter", firewallChain) !== undefined),
+        first: this.#wanted
+          .staticChains(known.get("filter", firewallChain) !== undefined)
+          .filter(({ table, name }) => known.get(table, name) === undefined || !isBorrowed(table, name)),
         shared: () => this.#allShared(known),
-        edits: { nat: missingJumps(known, "nat"), filter: missingJumps(known, "filter") },
-        mangleChain: known.hasMangleCanary ? undefined : canaryChain,
+        edits: { nat: missingJumps(known, "nat", jumps), filter: missingJumps(known, "filter", jumps) },
+        mangleChain: known.hasMangleCanary ? undefined : mangleChain,
       },
     };
   }
@@ -336,7 +342,7 @@ export class IptablesBackend implements Backend {
     for (const table of ["nat", "filter"] as const) {
       for (const name of known.names(table)) {
         const kept = wanted[table].has(name) || (table === "nat" && this.#wanted.wantsChain(name));
-        if (!kept && isOurs(table, name) && !this.#isEmptied(known, table, name)) {
+        if (!kept && this.#part.owns(table, name) && !this.#isEmptied(known, table, name)) {
           removed.push({ table, name });
         }
       }

@@ -11,7 +11,7 @@ import { comment, destination, dport } from "./builder/matches.ts";
 import { accept, jump } from "./builder/targets.ts";
 import { isServiceChain, maxChainNameLength } from "./chain-names.ts";
 import type { DispatchName, ServiceEntry } from "./chain-set.ts";
-import { DispatchChains, dispatchNames } from "./dispatch-chains.ts";
+import { DispatchChains } from "./dispatch-chains.ts";
 import { addressKey, portKey } from "./service-rules.ts";
 import { rootChains } from "./static-rules.ts";
 import { linesOfChain } from "./testing.ts";
@@ -389,7 +389,3 @@ describe.each(["IPv4", "IPv6"] as const)("DispatchChains of %s", (family) => {
 function byName(a: WantedChain, b: WantedChain): number {
   return `${a.table} ${a.name}` < `${b.table} ${b.name}` ? -1 : 1;
 }
-
-test("dispatchNames are all that there are", () => {
-  expect([...dispatchNames].sort()).toEqual(Object.keys(rootChains).sort());
-});

@@ -14,19 +14,10 @@ import { jump } from "./builder/targets.ts";
 import { branchChainName, type ServicePrefix } from "./chain-names.ts";
 import type { DispatchName, ServiceEntry } from "./chain-set.ts";
 import { type DispatchItem, DispatchTree } from "./dispatch-tree.ts";
+import { type RulePart, wholeRules } from "./rule-part.ts";
 import type { RuleSettings } from "./settings.ts";
 import { dispatchTail, rootChains } from "./static-rules.ts";
 import { type WantedChain, type WantedTable, wantedChain } from "./wanted-chain.ts";
-
-/** All trees; one whose root leads to another's comes before it. */
-export const dispatchNames: readonly DispatchName[] = [
-  "services",
-  "node-ports",
-  "no-internal",
-  "no-external",
-  "firewall",
-  "health",
-];
 
 /** Prefixes of branch chains. Two trees of one table that share a prefix have keys of different kinds. */
 const branchPrefixes: Readonly<Record<DispatchName, ServicePrefix>> = {
@@ -55,13 +46,15 @@ export interface DispatchOutcome {
 export class DispatchChains {
   readonly #trees: ReadonlyMap<DispatchName, DispatchTree<EntryText>>;
   readonly #settings: RuleSettings;
+  readonly #part: RulePart;
   #node: NodePlan;
 
   constructor(node: NodePlan, settings: RuleSettings) {
     this.#node = node;
     this.#settings = settings;
+    this.#part = settings.part ?? wholeRules;
     this.#trees = new Map(
-      dispatchNames.map((name) => [name, new DispatchTree<EntryText>(settings.dispatchLimit)]),
+      this.#part.trees.map((name) => [name, new DispatchTree<EntryText>(settings.dispatchLimit)]),
     );
   }
 
@@ -87,7 +80,7 @@ export class DispatchChains {
   flush(): DispatchOutcome {
     const changed: WantedChain[] = [];
     const removed: { table: WantedTable; name: string }[] = [];
-    for (const name of dispatchNames) {
+    for (const name of this.#part.trees) {
       const change = this.#tree(name).flush();
       for (const [prefix, items] of change.changed) {
         changed.push(this.#chain(name, prefix, items));
@@ -100,7 +93,7 @@ export class DispatchChains {
   /** All chains as they are wanted now. Counts as a flush. */
   all(): readonly WantedChain[] {
     const chains: WantedChain[] = [];
-    for (const name of dispatchNames) {
+    for (const name of this.#part.trees) {
       const tree = this.#tree(name);
       tree.flush();
       for (const [prefix, items] of tree.chains()) {
@@ -112,8 +105,10 @@ export class DispatchChains {
 
   /** The root chain of the services tree, whose last rules depend on the node. */
   servicesRoot(): WantedChain | undefined {
-    for (const [prefix, items] of this.#tree("services").chains()) {
-      return this.#chain("services", prefix, items);
+    if (this.#trees.has("services")) {
+      for (const [prefix, items] of this.#tree("services").chains()) {
+        return this.#chain("services", prefix, items);
+      }
     }
     return undefined;
   }
@@ -128,10 +123,8 @@ export class DispatchChains {
 
   #chainId(name: DispatchName, prefix: string): { readonly table: WantedTable; readonly name: string } {
     const { table, chain } = rootChains[name];
-    return {
-      table,
-      name: prefix === "" ? chain : branchName(branchPrefixes[name], prefix, this.#node.family),
-    };
+    const whole = prefix === "" ? chain : branchName(branchPrefixes[name], prefix, this.#node.family);
+    return { table, name: this.#part.rename(whole) };
   }
 
   #chain(name: DispatchName, prefix: string, items: readonly DispatchItem<EntryText>[]): WantedChain {
@@ -154,7 +147,7 @@ export class DispatchChains {
       lines.push(renderRule(id.name, rule));
       owners.push("");
     }
-    return wantedChain(id.table, id.name, lines, owners);
+    return wantedChain(id.table, id.name, lines.map(this.#part.rename), owners);
   }
 }
 

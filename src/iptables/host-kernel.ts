@@ -8,6 +8,7 @@ import type { IptablesKernel } from "./kernel.ts";
 import type { KnownChains } from "./known-chains.ts";
 import { type LockHolder, lockHolder } from "./lock-holder.ts";
 import { RestoreProcess } from "./restore-process.ts";
+import type { RulePart } from "./rule-part.ts";
 import { readKernel, restoreCommand, runIptables, type Variant } from "./tools.ts";
 
 /**
@@ -26,6 +27,13 @@ const lockLookAgainMs = 30_000;
 /** Told of a write that waits for the lock, when the holder can be seen from here. */
 export type OnLockWait = (holder: LockHolder) => void;
 
+/** What differs from the usual. */
+export interface HostKernelOptions {
+  readonly onLockWait?: OnLockWait | undefined;
+  /** Whose chains are ours; those of all of iptables mode unless told. */
+  readonly part?: RulePart;
+}
+
 /** Programs the kernel of the network namespace that this process runs in. */
 export class HostKernel implements IptablesKernel {
   readonly rulesPerCommit: number;
@@ -33,9 +41,11 @@ export class HostKernel implements IptablesKernel {
   readonly #family: Family;
   readonly #restore: RestoreProcess;
   readonly #onLockWait: OnLockWait | undefined;
+  readonly #part: RulePart | undefined;
 
-  constructor(variant: Variant, family: Family, onLockWait?: OnLockWait) {
+  constructor(variant: Variant, family: Family, { onLockWait, part }: HostKernelOptions = {}) {
     this.#onLockWait = variant === "legacy" ? onLockWait : undefined;
+    this.#part = part;
     this.#variant = variant;
     this.#family = family;
     this.rulesPerCommit = rulesPerCommit[variant];
@@ -50,7 +60,7 @@ export class HostKernel implements IptablesKernel {
   /** Whoever reads is about to write: the writer starts meanwhile. */
   read(): Promise<KnownChains> {
     this.#restore.start();
-    return readKernel(this.#variant, this.#family);
+    return readKernel(this.#variant, this.#family, this.#part);
   }
 
   async write(chunks: Iterable<string>): Promise<void> {

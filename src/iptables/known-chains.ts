@@ -5,9 +5,9 @@
  * @module
  */
 import { type SaveScanner, saveScanner } from "./builder/scan.ts";
-import { isServiceChain } from "./chain-names.ts";
 import { addLine, beginFingerprint, endFingerprint, type Fingerprint } from "./fingerprint.ts";
-import { canaryChain, firewallChain, ownChains } from "./static-rules.ts";
+import { type RulePart, wholeRules } from "./rule-part.ts";
+import { canaryChain } from "./static-rules.ts";
 import type { WantedTable } from "./wanted-chain.ts";
 
 /** One chain in the kernel. */
@@ -17,11 +17,9 @@ export interface KnownChain {
   readonly rules: number;
 }
 
-/** Whether the chain belongs to this program, or is the one that it shares with kubelet. */
+/** Whether the chain belongs to iptables mode of this program, or is the one that it shares with kubelet. */
 export function isOurs(table: WantedTable, name: string): boolean {
-  return (
-    ownChains[table].includes(name) || isServiceChain(name) || (table === "filter" && name === firewallChain)
-  );
+  return wholeRules.owns(table, name);
 }
 
 /** Chains of one family, read from the kernel and kept up to date with what is written. */
@@ -38,10 +36,14 @@ export class KnownChains {
   readonly #references = new Set<string>();
   #hasMangleCanary = false;
 
-  /** A scanner of iptables-save output that fills an instance; `known` is complete after the scanner's `end`. */
-  static reader(): { readonly known: KnownChains; readonly scanner: SaveScanner } {
+  /**
+   * A scanner of iptables-save output that fills an instance; `known` is complete after the scanner's `end`.
+   *
+   * @param part whose chains are ours
+   */
+  static reader(part: RulePart = wholeRules): { readonly known: KnownChains; readonly scanner: SaveScanner } {
     const known = new KnownChains();
-    const visitor = new Visitor(known);
+    const visitor = new Visitor(known, part);
     return { known, scanner: saveScanner(visitor) };
   }
 
@@ -116,12 +118,14 @@ interface OpenChain {
 /** Collects one table after the other. Rules of a chain need not stand together. */
 class Visitor {
   readonly #known: KnownChains;
+  readonly #part: RulePart;
   #table = "";
   #open = new Map<string, OpenChain>();
   #foreign = new Set<string>();
 
-  constructor(known: KnownChains) {
+  constructor(known: KnownChains, part: RulePart) {
     this.#known = known;
+    this.#part = part;
   }
 
   table(name: string): void {
@@ -133,7 +137,7 @@ class Visitor {
       this.#known.noteMangleCanary();
     }
     const table = wantedTable(this.#table);
-    if (table !== undefined && isOurs(table, name)) {
+    if (table !== undefined && this.#part.owns(table, name)) {
       this.#open.set(name, { state: beginFingerprint(), rules: 0 });
     } else if (policy === undefined) {
       this.#foreign.add(name);

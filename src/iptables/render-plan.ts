@@ -7,8 +7,8 @@ import type { Plan } from "../proxier/plan.ts";
 import { KnownChains } from "./known-chains.ts";
 import { missingJumps } from "./missing-jumps.ts";
 import { RestoreBatch } from "./restore-batch.ts";
+import { wholeRules } from "./rule-part.ts";
 import type { RuleSettings } from "./settings.ts";
-import { canaryChain } from "./static-rules.ts";
 import { type RejectedService, WantedRules } from "./wanted-rules.ts";
 
 /** The text, and what could not be written. */
@@ -20,6 +20,7 @@ export interface RenderedPlan {
 /** Renders a Plan. Equal Plans give equal text. */
 export function renderPlan(plan: Plan, settings: RuleSettings): RenderedPlan {
   const known = new KnownChains();
+  const { jumps, mangleChain } = settings.part ?? wholeRules;
   const wanted = new WantedRules(plan.node, settings);
   const rejected: RejectedService[] = [];
   const batch = new RestoreBatch(known, {
@@ -37,8 +38,8 @@ export function renderPlan(plan: Plan, settings: RuleSettings): RenderedPlan {
       (one) => rejected.push(one),
     ),
     shared: () => ({ changed: wanted.allDispatch(), removed: [] }),
-    edits: { nat: missingJumps(known, "nat"), filter: missingJumps(known, "filter") },
-    mangleChain: canaryChain,
+    edits: { nat: missingJumps(known, "nat", jumps), filter: missingJumps(known, "filter", jumps) },
+    mangleChain,
     bulk: false,
   });
   return { text: [...pieces].join(""), rejected };

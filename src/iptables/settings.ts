@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { RulePart } from "./rule-part.ts";
+
 /**
  * Where the DNAT to an endpoint stands.
  *
@@ -22,4 +24,6 @@ export interface RuleSettings {
   readonly dropInvalid: boolean;
   /** Most rules in one dispatch chain before it is split, see dispatch-tree.ts; infinite for plain lists. */
   readonly dispatchLimit?: number;
+  /** Which of the rules; all of them unless told. */
+  readonly part?: RulePart;
 }

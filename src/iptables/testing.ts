@@ -12,6 +12,7 @@ import { builtInChains, isTableName } from "./builder/rule.ts";
 import type { IptablesKernel } from "./kernel.ts";
 import { KnownChains } from "./known-chains.ts";
 import { RestoreError } from "./restore-error.ts";
+import type { RulePart } from "./rule-part.ts";
 import type { WantedChain } from "./wanted-chain.ts";
 
 /** The rules of a chain line by line; none of no chain. */
@@ -30,12 +31,15 @@ export class FakeKernel implements IptablesKernel {
   refuse: (line: string) => string | undefined = () => undefined;
   /** Whether a refusal names its line, as the real tools mostly do. */
   nameLines = true;
+  /** Whose chains {@link read} knows. */
+  part: RulePart | undefined;
   /** Fails the next so many writes before anything is applied. */
   failures = 0;
   #tables = new Map<string, Chains>();
 
-  read(): Promise<KnownChains> {
-    const { known, scanner } = KnownChains.reader();
+  /** @param part whose chains are ours */
+  read(part: RulePart | undefined = this.part): Promise<KnownChains> {
+    const { known, scanner } = KnownChains.reader(part);
     scanner.push(this.save());
     scanner.end();
     return Promise.resolve(known);

@@ -12,6 +12,7 @@ import { tableBlock } from "./builder/render.ts";
 import { DumpNotes } from "./dump-notes.ts";
 import { KnownChains } from "./known-chains.ts";
 import type { RestoreCommand } from "./restore-process.ts";
+import type { RulePart } from "./rule-part.ts";
 
 /** Which part of the kernel the programs use. */
 export type Variant = "nft" | "legacy";
@@ -60,10 +61,11 @@ export function runIptables(variant: Variant, family: Family, args: readonly str
 /**
  * Reads all tables of a family.
  *
+ * @param part whose chains are ours; those of all of iptables mode unless told
  * @throws ToolError when the dump fails or a table of ours cannot be represented
  */
-export async function readKernel(variant: Variant, family: Family): Promise<KnownChains> {
-  const reader = new DumpReader(family);
+export async function readKernel(variant: Variant, family: Family, part?: RulePart): Promise<KnownChains> {
+  const reader = new DumpReader(family, part);
   await dumpTables(variant, family, (text) => reader.push(text));
   return reader.finish();
 }
@@ -106,12 +108,13 @@ export async function dumpTableBytes(
 /** Takes what iptables-save prints, in pieces that are cut anywhere. */
 export class DumpReader {
   readonly #family: Family;
-  readonly #reader = KnownChains.reader();
+  readonly #reader: ReturnType<typeof KnownChains.reader>;
   readonly #notes = new DumpNotes(["nat", "filter"]);
   #malformed: unknown;
 
-  constructor(family: Family) {
+  constructor(family: Family, part?: RulePart) {
     this.#family = family;
+    this.#reader = KnownChains.reader(part);
   }
 
   /** Takes the next piece. Never throws: what is wrong with it is told at the end. */

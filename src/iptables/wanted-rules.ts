@@ -11,11 +11,12 @@ import type { ObjectKey } from "../proxier/objects.ts";
 import type { NodePlan, Plan, ServicePlan } from "../proxier/plan.ts";
 import type { AffinityKeeper } from "./affinity-keeper.ts";
 import { renderChain } from "./builder/render.ts";
-import type { ServiceEntry, ServiceRules } from "./chain-set.ts";
+import type { ServiceEntry } from "./chain-set.ts";
 import { DispatchChains } from "./dispatch-chains.ts";
+import { type RulePart, wholeRules } from "./rule-part.ts";
 import { serviceRules } from "./service-rules.ts";
 import type { RuleSettings } from "./settings.ts";
-import { firewallChain, staticChains } from "./static-rules.ts";
+import { firewallChain } from "./static-rules.ts";
 import type { WantedChain, WantedTable } from "./wanted-chain.ts";
 
 /** A chain that is no longer wanted. */
@@ -47,6 +48,7 @@ type EntryId = Pick<ServiceEntry, "dispatch" | "key" | "id">;
 /** The rules of one family. */
 export class WantedRules {
   readonly #settings: RuleSettings;
+  readonly #part: RulePart;
   readonly #records = new Map<ObjectKey, ServiceRecord>();
   readonly #dispatch: DispatchChains;
   readonly #affinity: AffinityKeeper | undefined;
@@ -60,6 +62,7 @@ export class WantedRules {
   constructor(node: NodePlan, settings: RuleSettings, affinity?: AffinityKeeper) {
     this.#node = node;
     this.#settings = settings;
+    this.#part = settings.part ?? wholeRules;
     this.#affinity = affinity;
     this.#dispatch = new DispatchChains(node, settings);
   }
@@ -110,7 +113,8 @@ export class WantedRules {
     if (this.#nodeTold !== this.#node) {
       const root = this.#dispatch.servicesRoot();
       const known = chains.some((chain) => chain.table === root?.table && chain.name === root.name);
-      chains.push(...this.staticChains(true), ...(root === undefined || known ? [] : [root]));
+      const own = this.staticChains(true).filter(({ table, name }) => !this.#part.isBorrowed(table, name));
+      chains.push(...own, ...(root === undefined || known ? [] : [root]));
       this.#nodeTold = this.#node;
     }
     // A chain that one Service gave up may have become another one's meanwhile.
@@ -132,7 +136,7 @@ export class WantedRules {
    * @param firewallExists whether the chain that is shared with kubelet is there; jumps lead to it in any case
    */
   staticChains(firewallExists: boolean): readonly WantedChain[] {
-    const chains = staticChains(this.#node, this.#settings).map(
+    const chains = this.#part.staticChains(this.#node, this.#settings).map(
       (chain): WantedChain => ({
         table: chain.table,
         name: chain.name,
@@ -152,18 +156,20 @@ export class WantedRules {
   ): readonly WantedChain[] | undefined {
     try {
       const affinity = this.#affinity?.mechanism(service) ?? "recent";
+      const { trees, rename } = this.#part;
       const rules = serviceRules(service, this.#node, this.#settings, affinity);
       const chains = rules.chains.map(
         (chain): WantedChain => ({
           table: "nat",
-          name: chain.name,
-          text: renderChain(chain.name, chain.rules),
+          name: rename(chain.name),
+          text: rename(renderChain(chain.name, chain.rules)),
           rules: chain.rules.length,
           owners: service.key,
         }),
       );
       this.#affinity?.prepare(service);
-      this.#replace(service.key, rules);
+      const entries = rules.entries.filter(({ dispatch }) => trees.includes(dispatch));
+      this.#replace(service.key, { chains, entries });
       return chains;
     } catch (error) {
       // What the kernel refuses of its sets concerns this Service only, as what cannot be written does.
@@ -175,7 +181,13 @@ export class WantedRules {
     }
   }
 
-  #replace(key: ObjectKey, rules: ServiceRules): void {
+  #replace(
+    key: ObjectKey,
+    rules: {
+      readonly chains: readonly Pick<WantedChain, "name">[];
+      readonly entries: readonly ServiceEntry[];
+    },
+  ): void {
     const before = this.#records.get(key);
     const chains = rules.chains.map((chain) => chain.name);
     for (const entry of before?.entries ?? []) {

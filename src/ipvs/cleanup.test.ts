@@ -39,6 +39,22 @@ describe("cleanRules()", () => {
     expect(await cleanRules(host.ruleKernel("IPv4"))).toEqual({ removed: [], failures: [] });
   });
 
+  test("removes the rules for node ports on localhost with those that lead there", async () => {
+    for (const chain of ["KUBE-LHC-A", "KUBE-LHX-A", "KUBE-LOCALHOST"]) {
+      host.tables.IPv4.edit("nat", chain, () => []);
+    }
+    host.tables.IPv4.edit("nat", "KUBE-LHX-A", () => ["-A KUBE-LHX-A -j KUBE-LHC-A"]);
+    host.tables.IPv4.edit("nat", "KUBE-LOCALHOST", () => ["-A KUBE-LOCALHOST -j KUBE-LHX-A"]);
+    host.tables.IPv4.edit("nat", "KUBE-SERVICES", (rules) => [
+      "-A KUBE-SERVICES -j KUBE-LOCALHOST",
+      ...rules,
+    ]);
+    const { removed, failures } = await cleanRules(host.ruleKernel("IPv4"));
+    expect(failures).toEqual([]);
+    expect(removed).toContain("nat chain KUBE-LOCALHOST");
+    expect(host.tables.IPv4.save()).not.toContain("KUBE-");
+  });
+
   test("leaves what iptables mode has as well", async () => {
     // The other mode has written what both have.
     for (const chain of ["KUBE-SERVICES", "KUBE-POSTROUTING"]) host.tables.IPv4.edit("nat", chain, () => []);

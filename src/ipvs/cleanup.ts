@@ -9,6 +9,7 @@
 import { renderRule, tableBlock } from "../iptables/builder/render.ts";
 import { type CleanReport, deleteChains } from "../iptables/cleanup.ts";
 import { type KeptRules, keptJumps, keptRules, nothingKept } from "../iptables/kept-rules.ts";
+import { isLocalhostChain } from "../iptables/rule-part.ts";
 import { unwantedJumps } from "../iptables/unwanted-jumps.ts";
 import type { NetlinkConnection, NetlinkRequest } from "../netlink/connection.ts";
 import { destroySetRequest } from "../netlink/ipset.ts";
@@ -42,15 +43,17 @@ export async function cleanRules(
   kept: KeptRules = nothingKept,
 ): Promise<CleanReport> {
   const names = rulesOfMode().chains;
-  const { rules, scanner } = ObservedRules.reader((chain) => names.has(chain));
+  const { rules, scanner } = ObservedRules.reader(
+    (chain) => names.has(chain) || (chain.startsWith("nat ") && isLocalhostChain(chain.slice(4))),
+  );
   await kernel.save((text) => scanner.push(text));
   scanner.end();
   const removed: string[] = [];
   const failures: string[] = [];
   for (const table of ruleTables) {
-    const there = ownChains[table].filter(
-      (name) => rules.chain(table, name) !== undefined && !kept.chains.has(`${table} ${name}`),
-    );
+    const fixed = ownChains[table].filter((name) => rules.chain(table, name) !== undefined);
+    const all = [...fixed, ...rules.names(table).filter(isLocalhostChain)];
+    const there = all.filter((name) => !kept.chains.has(`${table} ${name}`));
     const named = [...fixedJumps, ...formerJumps].filter((jump) => jump.table === table);
     const deletions = unwantedJumps(rules.builtInLines(table), {
       named: new Set(named.map(({ from, rule }) => renderRule(from, rule))),

@@ -68,6 +68,14 @@ export class ObservedRules {
     return this.#chains.get(`${table} ${name}`);
   }
 
+  /** Names of our chains of a table. */
+  names(table: RuleTable): readonly string[] {
+    const prefix = `${table} `;
+    return [...this.#chains.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length));
+  }
+
   /** Whether the nat table translates Services by rules of its own, as iptables mode does. */
   get translatesServices(): boolean {
     const lines = this.chain("nat", chains.services) ?? [];

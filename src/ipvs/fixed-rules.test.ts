@@ -56,6 +56,15 @@ describe("fixedChains()", () => {
     },
   );
 
+  test("leads what is for node ports on localhost to the rules that serve it, before anything else", () => {
+    const services = (plan: NodePlan): readonly string[] =>
+      lines(plan).filter((line) => line.startsWith("nat -A KUBE-SERVICES "));
+    expect(services({ ...node("IPv4"), localhostNodePorts: true })).toEqual([
+      'nat -A KUBE-SERVICES -d 127.0.0.0/8 -m comment --comment "kubernetes service nodeports on localhost" -j KUBE-LOCALHOST',
+      ...services(node("IPv4")),
+    ]);
+  });
+
   test("drops what is for a node port without endpoints here, also while its virtual server drains", () => {
     const refusals = lines(node("IPv4")).filter((line) => line.includes("KUBE-SLUICE-DRAINING dst,dst"));
     expect(refusals.filter((line) => line.includes("-A KUBE-SLUICE-REFUSE "))).toEqual([

@@ -48,6 +48,8 @@ import {
   xorMark,
 } from "../iptables/builder/targets.ts";
 import { coversEverything, detectorMatches } from "../iptables/detector-match.ts";
+import { localhostDestinations } from "../iptables/localhost-plan.ts";
+import { localhostChain } from "../iptables/rule-part.ts";
 import { invalidReplies } from "../iptables/static-rules.ts";
 import type { Family } from "../proxier/address.ts";
 import type { NodePlan } from "../proxier/plan.ts";
@@ -279,7 +281,14 @@ class FixedRules {
   #serviceRules(): readonly Rule[] {
     const { detector, family } = this.#node;
     const masqueraded = jump(chains.markMasquerade);
-    const rules: Rule[] = [{ matches: [source(loopback[family])], target: returnToCaller }];
+    const rules: Rule[] = [
+      // By rules of iptables mode: see localhost-node-ports.ts.
+      ...localhostDestinations(this.#node).map((address): Rule => {
+        const words = comment("kubernetes service nodeports on localhost");
+        return { matches: [destination(address), words], target: jump(localhostChain) };
+      }),
+      { matches: [source(loopback[family])], target: returnToCaller },
+    ];
     if (detector !== undefined && !coversEverything(detector)) {
       const first = [detectorMatches(detector).foreign];
       rules.push(this.#onSet("clusterIP", ["dst", "dst"], masqueraded, { first }));

@@ -5,9 +5,13 @@
  * @module
  */
 import { release } from "node:os";
+import { IptablesBackend } from "../iptables/backend.ts";
 import { sourceEqualsDestination } from "../iptables/builder/bpf.ts";
 import { bpf, raw } from "../iptables/builder/matches.ts";
 import { renderRule } from "../iptables/builder/render.ts";
+import { HostKernel } from "../iptables/host-kernel.ts";
+import { removeLocalhostRules } from "../iptables/remove-part.ts";
+import { localhostRules } from "../iptables/rule-part.ts";
 import { acceptsRule, type Variant } from "../iptables/tools.ts";
 import type { NetlinkConnection } from "../netlink/connection.ts";
 import { isKernelError } from "../netlink/kernel-error.ts";
@@ -20,6 +24,7 @@ import type { IpvsOptions } from "./backend-options.ts";
 import { FlushGuard } from "./flush-guard.ts";
 import { HostRules } from "./host-rules.ts";
 import { type HostSwitches, setHostSwitches } from "./host-switches.ts";
+import { type LocalhostRules, localhostRuleSettings, WithLocalhost } from "./localhost-node-ports.ts";
 import type { IpvsClient } from "./netlink/client.ts";
 import { openIpvs as openClient } from "./netlink/open.ts";
 import type { Timeouts } from "./netlink/timeouts.ts";
@@ -81,6 +86,8 @@ export interface OpenIpvsOptions {
 /** A backend with what stands behind it. */
 export interface OpenIpvs {
   readonly backend: IpvsBackend;
+  /** The same with node ports on localhost, in the family that has them. */
+  readonly withLocalhost: WithLocalhost | undefined;
   /** Tells whether chains are there, cheaply where it can. */
   readonly rules: Pick<RuleKernel, "hasChain">;
   readonly settings: RuleSettings;
@@ -99,10 +106,20 @@ export async function openIpvs(options: OpenIpvsOptions, node: NodePlan): Promis
     table: openServerTable(),
     rules: new RuleKeeper(kernel, settings),
   };
+  const ipvs = new IpvsBackend(node, doors, { ...backend, hairpinSet: hairpin === "set" });
   return {
-    backend: new IpvsBackend(node, doors, { ...backend, hairpinSet: hairpin === "set" }),
+    backend: ipvs,
+    withLocalhost: node.family === "IPv4" ? new WithLocalhost(ipvs, openLocalhost(variant, node)) : undefined,
     rules: new FlushGuard(kernel, () => (variant === "nft" ? generationOf(doors.sets) : undefined)),
     settings,
+  };
+}
+
+function openLocalhost(variant: Variant, node: NodePlan): LocalhostRules {
+  const kernel = new HostKernel(variant, node.family, { part: localhostRules });
+  return {
+    backend: new IptablesBackend(node, localhostRuleSettings, kernel),
+    remove: () => removeLocalhostRules(kernel),
   };
 }
 

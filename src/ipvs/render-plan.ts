@@ -7,12 +7,15 @@
  * @module
  */
 import { renderEdit, renderRule, tableBlock } from "../iptables/builder/render.ts";
+import { localhostDestinations, localhostService } from "../iptables/localhost-plan.ts";
+import { renderPlan } from "../iptables/render-plan.ts";
 import { entryText, type SetEntry } from "../netlink/ipset-entry.ts";
 import type { Address } from "../proxier/address.ts";
-import type { Plan } from "../proxier/plan.ts";
+import type { Plan, ServicePlan } from "../proxier/plan.ts";
 import { fixedJumps, ruleTables } from "./fixed-chains.ts";
 import { fixedChains } from "./fixed-rules.ts";
 import { LocalAddresses, type ReservedAddresses } from "./local-addresses.ts";
+import { localhostRuleSettings } from "./localhost-node-ports.ts";
 import { MarkAllocator } from "./marks.ts";
 import { formatTable } from "./netlink/format.ts";
 import type { TableEntry } from "./netlink/table-entry.ts";
@@ -93,7 +96,7 @@ export function ipvsContents(plan: Plan, settings: RenderSettings): IpvsContents
     wanted.fold(owner, tables);
   }
   return {
-    rules: renderRules(plan, settings.rules),
+    rules: renderLocalhost(plan) + renderRules(plan, settings.rules),
     entries: heldEntries(all, wanted),
     servers: [...heldServers(all, wanted)],
     addresses: [...new Set([...all.values()].flatMap((tables) => tables.addresses))],
@@ -143,6 +146,21 @@ function renderSets({ node }: Plan, entries: IpvsContents["entries"]): string {
     }),
   );
   return [...lines, ...added.sort(), ""].join("\n");
+}
+
+/** What the fixed rules lead to comes before them. */
+function renderLocalhost({ node, services }: Plan): string {
+  if (localhostDestinations(node).length === 0) {
+    return "";
+  }
+  const own = new Map<string, ServicePlan>();
+  for (const [key, service] of services) {
+    const wanted = localhostService(service);
+    if (wanted !== undefined) {
+      own.set(key, wanted);
+    }
+  }
+  return renderPlan({ node, services: own }, localhostRuleSettings).text;
 }
 
 function renderRules({ node }: Plan, settings: RuleSettings): string {

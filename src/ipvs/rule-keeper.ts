@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+import { localhostDestinations } from "../iptables/localhost-plan.ts";
 import type { NodePlan } from "../proxier/plan.ts";
 import { sameValue } from "../proxier/same-value.ts";
 import { chains, type FixedChain, fixedJumps, formerJumps, isShared, ownJumps } from "./fixed-chains.ts";
@@ -29,7 +31,7 @@ export class RuleKeeper {
   readonly #settings: RuleSettings;
   #late: readonly RuleBlock[] = [];
   /** What of the node the rules in the kernel were made for; undefined before the first time. */
-  #madeFor: Pick<NodePlan, "detector" | "masqueradeMark"> | undefined;
+  #madeFor: ReturnType<typeof basisOf> | undefined;
   #doubted = false;
 
   constructor(kernel: RuleKernel, settings: RuleSettings) {
@@ -56,8 +58,7 @@ export class RuleKeeper {
    * @throws RestoreError when they are refused, another error when the kernel cannot be read
    */
   async sync(node: NodePlan): Promise<RuleReport> {
-    const { detector, masqueradeMark } = node;
-    const madeFor = { detector, masqueradeMark };
+    const madeFor = basisOf(node);
     const isAsBefore = sameValue(madeFor, this.#madeFor);
     const { wanted, rules } = await this.#observe(node);
     this.#late = rules.translatesServices ? lateBlocks(wanted, rules) : [];
@@ -70,8 +71,7 @@ export class RuleKeeper {
 
   /** The same, but only when the rules depend on something that changed, or may have been changed by somebody else. */
   async syncIfNeeded(node: NodePlan): Promise<RuleReport> {
-    const { detector, masqueradeMark } = node;
-    const isNeeded = this.#doubted || !sameValue({ detector, masqueradeMark }, this.#madeFor);
+    const isNeeded = this.#doubted || !sameValue(basisOf(node), this.#madeFor);
     return isNeeded ? await this.sync(node) : nothingDone;
   }
 
@@ -126,6 +126,14 @@ export class RuleKeeper {
       bytes: blocks.reduce((sum, { text }) => sum + text.length, 0),
     };
   }
+}
+
+/** What of the node the rules depend on, as far as it may change. */
+function basisOf(node: NodePlan): Pick<NodePlan, "detector" | "masqueradeMark"> & {
+  readonly localhost: readonly string[];
+} {
+  const { detector, masqueradeMark } = node;
+  return { detector, masqueradeMark, localhost: localhostDestinations(node) };
 }
 
 /** What leaves the rules of another mode as they are. */

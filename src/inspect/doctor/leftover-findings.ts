@@ -13,7 +13,8 @@ export function leftoverFindings(facts: Facts): readonly Finding[] {
 
 /** Chains that only one mode has. */
 const iptablesChains = /^KUBE-(SVC|SVL|EXT|SEP|EXTERNAL-SERVICES)\b/;
-const ipvsChains = /^KUBE-(LOAD-BALANCER|NODE-PORT|IPVS-FILTER|IPVS-OUT-FILTER|SOURCE-RANGES-FIREWALL)$/;
+const ipvsChains =
+  /^KUBE-(LOAD-BALANCER|NODE-PORT|IPVS-FILTER|IPVS-OUT-FILTER|SOURCE-RANGES-FIREWALL|LOCALHOST)$/;
 
 /** Sets of ipvs mode; those of affinity in iptables mode are `KUBE-SEP-…`. */
 const ipvsSets = /^KUBE-(?!(6-)?SEP-)/;
