@@ -8,6 +8,7 @@ import type { ServicePlan } from "../proxier/plan.ts";
 import { endpoint, PlannedCluster, port, service, slice, slicePort } from "../proxier/testing.ts";
 import { type AffinityChoice, AffinityKeeper } from "./affinity-keeper.ts";
 import type { AffinitySet, AffinityStore, ClientDoor, SetClient } from "./affinity-store.ts";
+import { WantedRules } from "./wanted-rules.ts";
 
 /** A kernel that remembers clients, as far as the keeper can see. */
 class FakeStore implements AffinityStore, ClientDoor {
@@ -162,6 +163,29 @@ describe("AffinityKeeper.mechanism()", () => {
     expect(keeper.mechanism(plan)).toBe("recent");
     expect(store.sets.size).toBe(0);
   });
+});
+
+test("a Service whose address another one has keeps no sets, which nobody would take away", () => {
+  const cluster = new PlannedCluster().put(
+    service({ sessionAffinity: "ClientIP" }),
+    slice(["10.244.1.1"]),
+    service({ name: "a-first" }),
+  );
+  const { plan } = cluster.planner;
+  const keeper = keeperOf("set");
+  const rules = new WantedRules(plan.node, { layout: "lean", dropInvalid: true }, keeper);
+  const fold = () => [
+    ...rules.fold(
+      plan,
+      cluster.planner.take().services,
+      () => false,
+      () => {},
+    ),
+  ];
+  expect(fold()).toEqual([]);
+  expect(plan.services.has("ns/web")).toBe(true);
+  expect([...rules.services()]).not.toContain("ns/web");
+  expect(store.sets.size).toBe(0);
 });
 
 describe("AffinityKeeper.readBack()", () => {

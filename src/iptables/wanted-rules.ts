@@ -167,7 +167,12 @@ export class WantedRules {
           owners: service.key,
         }),
       );
-      this.#affinity?.prepare(service);
+      if (chains.length > 0) {
+        this.#affinity?.prepare(service);
+      } else {
+        // No rule asks for its clients, and nobody will name it any more when it goes.
+        this.#affinity?.forget(service.key);
+      }
       const entries = rules.entries.filter(({ dispatch }) => trees.includes(dispatch));
       this.#replace(service.key, { chains, entries });
       return chains;
