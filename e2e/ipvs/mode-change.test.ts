@@ -98,12 +98,56 @@ const tests = {
     expect(await shown("ip", "-o", "link")).not.toContain("kube-ipvs0");
     await served();
   },
+
+  "node ports on localhost are served in either mode, and their rules come and go without a connection lost":
+    async () => {
+      const options = inMode("ipvs", "1s");
+      await using daemon = await Daemon.start(node, options);
+      const change = async (config: Readonly<Record<string, unknown>>): Promise<void> => {
+        const mark = daemon.log.mark();
+        daemon.configure({ ...options.config, ...config });
+        await daemon.configured(mark);
+      };
+      const rulesOfPart = async (): Promise<readonly string[]> =>
+        (await shown("iptables-legacy-save", "-t", "nat")).match(/KUBE-(LOCALHOST|LH.-\S*)/g) ?? [];
+      expect(await rulesOfPart()).not.toEqual([]);
+      const target = { ip: "127.0.0.1", port: 30_080 };
+      const held = await node.agent.hold(target);
+      const load = await node.agent.startLoad(target);
+      const answers = async (): Promise<void> => {
+        const { answered } = await load.report();
+        await eventually("more answers", async () => (await load.report()).answered > answered + 10);
+      };
+      await answers();
+      await change({ mode: "iptables" });
+      await answers();
+      await eventually("the rules to go", async () => (await rulesOfPart()).length === 0);
+      await change({});
+      await answers();
+      const { failures, byServer } = await load.stop();
+      expect(failures).toEqual({});
+      expect(Object.keys(byServer).toSorted()).toEqual(["pod1-1", "pod1-2"]);
+      expect((await held.release()).broken).toBeUndefined();
+
+      await change({ iptables: { localhostNodePorts: false } });
+      expect(await rulesOfPart()).toEqual([]);
+      expect(await connect(node, target.ip, target.port)).toMatch(/^(refused|rejected)/);
+      await change({});
+      expect(await connect(node, target.ip, target.port)).toMatch(/^pod1-/);
+
+      await daemon.stop("SIGKILL");
+      await using next = await Daemon.start(node, options);
+      const syncs = next.log.find("SyncProxyRules complete");
+      expect(syncs.map(({ bytes, written }) => ({ bytes, written }))).toEqual(
+        syncs.map(() => ({ bytes: 0, written: 0 })),
+      );
+    },
 };
 
 describeInGuest({
   name: "another mode than before",
   file: import.meta.url,
-  seconds: 120,
+  seconds: 150,
   programs: ["ipvsadm", "ipset"],
   tests,
   prepare,
