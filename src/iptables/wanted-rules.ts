@@ -195,16 +195,15 @@ export class WantedRules {
   ): void {
     const before = this.#records.get(key);
     const chains = rules.chains.map((chain) => chain.name);
-    for (const entry of before?.entries ?? []) {
-      if (!rules.entries.some((one) => sameEntry(one, entry))) {
-        this.#dispatch.delete(entry);
-      }
+    for (const entry of goneEntries(before?.entries ?? [], rules.entries)) {
+      this.#dispatch.delete(entry);
     }
     for (const entry of rules.entries) {
       this.#dispatch.set(entry, key);
     }
+    const wanted = new Set(chains);
     for (const name of before?.chains ?? []) {
-      if (!chains.includes(name) && this.#owners.get(name) === key) {
+      if (!wanted.has(name) && this.#owners.get(name) === key) {
         this.#owners.delete(name);
         this.#removed.push({ table: "nat", name });
       }
@@ -225,6 +224,12 @@ export class WantedRules {
   }
 }
 
-function sameEntry(a: EntryId, b: EntryId): boolean {
-  return a.dispatch === b.dispatch && a.key === b.key && a.id === b.id;
+/** Those of before that are not there any more. A Service may have tens of thousands: ports times addresses. */
+function goneEntries(before: readonly EntryId[], now: readonly EntryId[]): readonly EntryId[] {
+  if (before.length === 0) {
+    return before;
+  }
+  const identity = ({ dispatch, key, id }: EntryId): string => `${dispatch} ${key} ${id}`;
+  const kept = new Set(now.map(identity));
+  return before.filter((entry) => !kept.has(identity(entry)));
 }
