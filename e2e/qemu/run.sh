@@ -43,7 +43,7 @@ modules=$kernel/lib/modules/$version
 
 job=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$job"' EXIT
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$job"' EXIT
 
 # The first file tree: busybox, and the modules that lead to the machine's tree.
 mkdir -p "$job"/tree/{bin,modules,proc,sys,dev,lower,upper,root}
