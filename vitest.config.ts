@@ -23,7 +23,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
         test: {
           name: "unit",
           include: unit,
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {

@@ -22,7 +22,7 @@ export function kubeSluice(...args: readonly string[]): CommandOutcome {
   const { status, stdout, stderr } = spawnSync(nodeProgram, [script, ...args], {
     encoding: "utf8",
     env,
-    timeout: 20_000,
+    timeout: 60_000,
   });
   return { status, stdout, stderr };
 }

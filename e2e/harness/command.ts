@@ -12,7 +12,7 @@ export interface CommandOptions {
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** The program is killed after so long; 30 s unless told. */
+  /** The program is killed after so long; 90 s unless told. */
   readonly timeoutSeconds?: number;
   /** Give back a failure's status instead of throwing. */
   readonly anyStatus?: boolean;
@@ -73,7 +73,7 @@ export async function runCommand(
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
 
-  const seconds = options.timeoutSeconds ?? 30;
+  const seconds = options.timeoutSeconds ?? 90;
   let late = false;
   const timer = setTimeout(() => {
     late = true;

@@ -144,6 +144,24 @@ const tests = {
     expect(destinations).toMatchObject([{ endpoint, probability: 1 }]);
   },
 
+  "--init-only makes a later change to ipvs mode possible, and makes nothing of it": async () => {
+    const file = join(node.directory, "init-iptables.yaml");
+    const head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    writeFileSync(
+      file,
+      `${head}mode: iptables\nconntrack: {maxPerCore: 0}\nsluice: {iptables: {variant: legacy}}\n`,
+    );
+    const names = ["conntrack", "expire_nodest_conn", "expire_quiescent_template"];
+    node.namespace.setSysctls(Object.fromEntries(names.map((name) => [`net/ipv4/vs/${name}`, 0])));
+    const before = await shown("ip", "-o", "link");
+    expect(await Daemon.command(node, ["run", "--init-only", `--config=${file}`])).toMatchObject({
+      status: 0,
+    });
+    const values = names.map((name) => shown("cat", `/proc/sys/net/ipv4/vs/${name}`));
+    expect((await Promise.all(values)).map((text) => text.trim())).toEqual(["1", "1", "1"]);
+    expect(await shown("ip", "-o", "link")).toBe(before);
+  },
+
   "works with the rights that the manifests give it, and serves node ports on localhost when asked to":
     async () => {
       const lock = node.env["XTABLES_LOCKFILE"] ?? "";

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { Logger } from "../operations/logger.ts";
 import { openIptablesMode } from "./iptables-mode.ts";
 import type { ModeContext, OpenMode } from "./mode.ts";
 import type { ServingParts } from "./serving-parts.ts";
@@ -51,4 +52,24 @@ export async function openMode(
     return { mode: await openIpvsMode(context), forgetProblems };
   }
   return { mode: await openIptablesMode(context), forgetProblems };
+}
+
+/**
+ * Does what takes more rights than serving does, for the mode of the configuration and for a later change to ipvs mode.
+ *
+ * @throws CommandError when the mode of the configuration is not possible
+ */
+export async function initializeModes(config: ProxyConfig, mode: OpenMode, log: Logger): Promise<void> {
+  mode.initialize();
+  if (config.mode === "ipvs") {
+    return;
+  }
+  const { initializeIpvs } = await import("../ipvs/open.ts");
+  const switches = initializeIpvs();
+  if (switches === undefined) {
+    log.info("This kernel has no IPVS: the mode cannot be changed to ipvs here");
+  }
+  for (const { path, wanted, reason } of switches?.failures ?? []) {
+    log.warning("Cannot set a kernel parameter that ipvs mode would need", { path, wanted, reason });
+  }
 }

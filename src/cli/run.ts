@@ -29,7 +29,7 @@ import { prepareForBulk, settleHeap } from "./heap.ts";
 import { setConntrackSysctls } from "./host-sysctls.ts";
 import { LiveConfig } from "./live-config.ts";
 import { nodeReaction } from "./node-changes.ts";
-import { type OpenedMode, openMode } from "./open-mode.ts";
+import { initializeModes, type OpenedMode, openMode } from "./open-mode.ts";
 import { openSource } from "./open-source.ts";
 import { prepareProcess } from "./own-process.ts";
 import { Servers } from "./servers.ts";
@@ -126,7 +126,7 @@ class Daemon {
     const opened = await openMode(config, this.#parts);
     setConntrackSysctls(config, this.#log);
     if (source === undefined) {
-      opened.mode.initialize();
+      await initializeModes(config, opened.mode, this.#log);
       return 0;
     }
     this.#events.starting();

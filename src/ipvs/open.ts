@@ -23,7 +23,7 @@ import { IpvsBackend } from "./backend.ts";
 import type { IpvsOptions } from "./backend-options.ts";
 import { FlushGuard } from "./flush-guard.ts";
 import { HostRules } from "./host-rules.ts";
-import { type HostSwitches, setHostSwitches } from "./host-switches.ts";
+import { type HostSwitches, setHostSwitches, setSysctls } from "./host-switches.ts";
 import { type LocalhostRules, localhostRuleSettings, WithLocalhost } from "./localhost-node-ports.ts";
 import type { IpvsClient } from "./netlink/client.ts";
 import { openIpvs as openClient } from "./netlink/open.ts";
@@ -69,6 +69,25 @@ export function prepareIpvsHost(settings: IpvsHostSettings): HostSwitches {
     setTimeouts: (wanted: Timeouts) => withClient((ipvs) => ipvs.setTimeouts(wanted)),
   };
   return tryTo("set the timeouts of IPVS", () => setHostSwitches(timeouts, settings.timeouts, sysctls));
+}
+
+/**
+ * Where the kernel has IPVS, has it loaded and sets its own sysctls: for a program that serves in another mode, may not set any,
+ * and is told to change to this one while it runs. Makes neither a virtual server nor a device.
+ *
+ * @returns what was set; undefined where there is no IPVS
+ */
+export function initializeIpvs(): HostSwitches | undefined {
+  try {
+    openClient()[Symbol.dispose]();
+  } catch (error) {
+    if (isKernelError(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+  const sysctls = ipvsSysctls(parseKernelVersion(release()), false);
+  return setSysctls(sysctls.filter(({ name }) => name.startsWith("net/ipv4/vs/")));
 }
 
 function withClient<T>(job: (client: IpvsClient) => T): T {
