@@ -32,6 +32,10 @@ test("bundle() gives the same text again", async () => {
   expect((await bundle(root)) === text).toBe(true);
 });
 
+test("bundle() has characters of one byte only", () => {
+  expect(/[\u0100-\uffff]/.exec(text)).toBeNull();
+});
+
 test("bundle() writes the version into the program", () => {
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     readonly version: string;

@@ -9,6 +9,8 @@
  * - What the sources import dynamically is in the file too, but runs only when it is imported: printing a version does
  *   not load the API client.
  * - A warning is an error.
+ * - Every character fits into a byte: V8 keeps the text for as long as the program runs, and one character more would make
+ *   it take two bytes for each, 2.6 MB in all. esbuild escapes those of strings, but not of regular expressions.
  * - Names stay as they are in the sources and lines stay short, for the sake of stack traces.
  *
  * @module
@@ -36,13 +38,14 @@ const common = {
  *
  * @param root - the folder of the checkout, with its packages installed
  * @returns the text of a CommonJS module that has to lie at `bundlePath`
- * @throws Error when a source does not parse, an import leads nowhere, or esbuild warns of anything
+ * @throws Error when a source does not parse, an import leads nowhere, esbuild warns of anything, or a character takes more
+ *   than a byte
  */
 export async function bundle(root: string): Promise<string> {
   const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as {
     readonly version: string;
   };
-  return await buildText({
+  const text = await buildText({
     ...common,
     absWorkingDir: root,
     entryPoints: ["src/main.ts"],
@@ -56,6 +59,11 @@ export async function bundle(root: string): Promise<string> {
     lineLimit: 160,
     plugins: [ownPlace(root), leanClient],
   });
+  const wide = /.{0,60}[\u0100-\uffff]/.exec(text);
+  if (wide !== null) {
+    throw new Error(`Cannot bundle: a character that takes more than a byte, behind ${wide[0]}`);
+  }
+  return text;
 }
 
 async function buildText(options: BuildOptions & { readonly write: false }): Promise<string> {

@@ -81,5 +81,5 @@ function look(known: Shape, value: unknown, path: string, problems: ProblemList)
 /** Names of fields are anybody's text: as JSON has them where they are not plain, and cut. */
 function printable(path: string): string {
   const text = path.length > pathLength ? `${path.slice(0, pathLength)}…` : path;
-  return /^[\w.[\]…-]*$/.test(text) ? text : JSON.stringify(text);
+  return /^[\w.[\]\u2026-]*$/.test(text) ? text : JSON.stringify(text);
 }
