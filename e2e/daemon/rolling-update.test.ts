@@ -81,9 +81,9 @@ describeOnKernel("a rolling update", NEEDS, () => {
       await Promise.all(daemons.map((daemon, index) => daemon.synced(marks[index] ?? 0, ["IPv4"])));
     }
 
-    /** By now no node sends anything there: nothing but the slice changes. */
+    /** By now no node sends anything new there: nothing but the slice changes. The last requests are answered first. */
     async function end(pod: Pod): Promise<void> {
-      await pod.agent.unlisten({ tcp: [8080] });
+      await pod.agent.retire({ tcp: [8080] });
       members.delete(pod);
       await api.apply(slice());
       await pod.node.removePod(pod.name);

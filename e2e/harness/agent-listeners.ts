@@ -9,6 +9,7 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Endpoint, Greeting, ListenRequest } from "./agent-protocol.ts";
 
 /** An address as the rest of the world writes it: a dual-stack socket shows IPv4 peers as `::ffff:10.0.0.1`. */
@@ -17,8 +18,13 @@ export function plainAddress(address: string): string {
 }
 
 interface Listener {
+  /** Whether nobody is connected. */
+  isIdle(): boolean;
   close(): void;
 }
+
+/** So long nobody has been connected where a server may end, in milliseconds: who has been accepted meanwhile is known. */
+const idleMs = 100;
 
 /** The ports that one agent serves, by the name it gives itself. */
 export class Listeners {
@@ -38,6 +44,7 @@ export class Listeners {
       const families = request.address === undefined ? ["0.0.0.0", "::"] : [request.address];
       const sockets = await Promise.all(families.map((address) => this.#listenUdp(port, address)));
       this.#open.set(keyOf("UDP", port, request), {
+        isIdle: () => true,
         close: () => {
           for (const socket of sockets) socket.close();
         },
@@ -47,16 +54,34 @@ export class Listeners {
 
   /** Stops serving and breaks what is connected. */
   unlisten(request: ListenRequest): void {
+    for (const [key, listener] of this.#find(request)) {
+      this.#open.delete(key);
+      listener.close();
+    }
+  }
+
+  /** Stops serving once nobody has been connected for a moment. */
+  async retire(request: ListenRequest): Promise<void> {
+    for (const [, listener] of this.#find(request)) {
+      let idleSince = performance.now();
+      while (performance.now() - idleSince < idleMs) {
+        await wait(10);
+        if (!listener.isIdle()) idleSince = performance.now();
+      }
+    }
+    this.unlisten(request);
+  }
+
+  #find(request: ListenRequest): readonly (readonly [key: string, listener: Listener])[] {
     const keys = [
       ...(request.tcp ?? []).map((port) => keyOf("TCP", port, request)),
       ...(request.udp ?? []).map((port) => keyOf("UDP", port, request)),
     ];
-    for (const key of keys) {
+    return keys.map((key) => {
       const listener = this.#open.get(key);
       if (listener === undefined) throw new RangeError(`Cannot stop listening: ${key} is not served`);
-      this.#open.delete(key);
-      listener.close();
-    }
+      return [key, listener];
+    });
   }
 
   async #listenTcp(port: number, address: string | undefined): Promise<Listener> {
@@ -80,6 +105,7 @@ export class Listeners {
     server.listen({ port, backlog: 1024, ...(address === undefined ? {} : { host: address }) });
     await once(server, "listening");
     return {
+      isIdle: () => connections.size === 0,
       close: () => {
         server.close();
         for (const socket of connections) socket.resetAndDestroy();

@@ -112,6 +112,8 @@ export interface AgentMethods {
   listen(request: ListenRequest): Promise<void>;
   /** Ends serving the ports of `request` and breaks the connections made to them. */
   unlisten(request: ListenRequest): Promise<void>;
+  /** Ends serving them as a pod does that has time: once nobody has been connected for a moment. */
+  retire(request: ListenRequest): Promise<void>;
   connect(request: ConnectRequest): Promise<Outcome>;
   /** The outcome of the first exchange, with the stream's number when it was answered. */
   hold(request: HoldRequest): Promise<{ readonly outcome: Outcome; readonly stream?: number }>;

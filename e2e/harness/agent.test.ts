@@ -130,6 +130,22 @@ describeOnKernel("Agent", { programs: ["iptables-nft"], plugins: ["bridge", "hos
     await expect(stream.report()).rejects.toThrow(/stream/);
   });
 
+  test("retire() ends serving once nobody is connected", async () => {
+    await pod.agent.listen({ tcp: [9003] });
+    const stream = await client.agent.hold({ ip: pod.ip, port: 9003, intervalMilliseconds: 2 });
+    let isRetired = false;
+    const retired = pod.agent.retire({ tcp: [9003] }).then(() => {
+      isRetired = true;
+    });
+    const { echoed } = await stream.report();
+    await expect.poll(async () => (await stream.report()).echoed, PATIENT).toBeGreaterThan(echoed + 100);
+    expect(isRetired).toBe(false);
+    expect((await stream.release()).broken).toBeUndefined();
+    await retired;
+    const outcome = await client.agent.connect({ ip: pod.ip, port: 9003 });
+    expect(outcome).toMatchObject({ kind: "refused" });
+  });
+
   test("hold() keeps a UDP socket through errors and notices who answers", async () => {
     await pod.agent.listen({ udp: [9001] });
     const request = { ip: pod.ip, port: 9001, protocol: "UDP", intervalMilliseconds: 2 } as const;

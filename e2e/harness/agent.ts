@@ -21,6 +21,7 @@ const loads = new Loads();
 const methods: AgentMethods = {
   listen: (request) => listeners.listen(request),
   unlisten: async (request) => listeners.unlisten(request),
+  retire: (request) => listeners.retire(request),
   async connect(request) {
     const result = await openConnection(request);
     if (!("kind" in result)) result.close();

@@ -95,6 +95,11 @@ export class Agent {
     return this.#call("unlisten", request);
   }
 
+  /** Stops serving ports, given as to `listen`, once nobody has been connected for a moment. */
+  retire(request: ListenRequest): Promise<void> {
+    return this.#call("retire", request);
+  }
+
   /** Makes one connection or UDP exchange. Failing to is an outcome, not an error. */
   connect(request: ConnectRequest): Promise<Outcome> {
     return this.#call("connect", request);
