@@ -6,6 +6,7 @@
  */
 import { globSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./scripts/longest-first.ts";
 
 const unit = ["{src,scripts,bench}/**/*.test.ts", "e2e/**/*.unit.test.ts"];
 
@@ -18,6 +19,7 @@ const onKernels = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
