@@ -10,15 +10,8 @@ import { cpus } from "node:os";
 import { conntrackMax } from "../config/conntrack-max.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { type HostSwitches, setSysctls } from "../ipvs/host-switches.ts";
-import type { Logger } from "../operations/logger.ts";
+import { errorText, type Logger } from "../operations/logger.ts";
 import { countCpus } from "./cpu-list.ts";
-
-/** A setting that could not be made. */
-interface SysctlFailure {
-  readonly path: string;
-  readonly wanted: number;
-  readonly reason: string;
-}
 
 const netfilter = "/proc/sys/net/netfilter";
 const onlineCpus = "/sys/devices/system/cpu/online";
@@ -31,12 +24,14 @@ const entriesPerBucket = 4;
 export function setConntrackSysctls({ conntrack }: ProxyConfig, log: Logger): void {
   const set = (path: string, wanted: number): void => {
     const before = readNumber(path);
-    const failure = ensureSysctl(path, wanted);
-    if (failure !== undefined) {
-      const { reason } = failure;
-      log.warning("Cannot set a kernel parameter", { path, wanted, reason });
-    } else if (before !== wanted) {
+    if (before === wanted) {
+      return;
+    }
+    try {
+      writeFileSync(path, String(wanted));
       log.info("Set a kernel parameter", { path, before, after: wanted }, 1);
+    } catch (error) {
+      log.warning("Cannot set a kernel parameter", { path, wanted, reason: errorText(error) });
     }
   };
   const seconds = (name: string, ms: number): void => {
@@ -82,18 +77,6 @@ export function hasIPv6(): boolean {
 /** CPUs of the machine. The table is the node's: that this process may use only some of them is no reason to make it smaller. */
 function cpuCount(): number {
   return countCpus(readText(onlineCpus) ?? "") ?? cpus().length;
-}
-
-function ensureSysctl(path: string, wanted: number): SysctlFailure | undefined {
-  if (readNumber(path) === wanted) {
-    return undefined;
-  }
-  try {
-    writeFileSync(path, String(wanted));
-    return undefined;
-  } catch (error) {
-    return { path, wanted, reason: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 function readNumber(path: string): number | undefined {

@@ -31,11 +31,7 @@ export async function openIptablesMode(context: ModeContext): Promise<OpenMode> 
   return {
     families: host.families,
     variant: host.variant,
-    initialize: () => {
-      if (host.families.includes("IPv4") && wantsLocalhostNodePorts(context)) {
-        allowLocalhostNodePorts();
-      }
-    },
+    initialize: () => initializeLocalhostNodePorts(context, host.families),
     // Without this mode's rules neighbours of the node could reach its loopback addresses.
     abandon: () => setBack(),
     open: async (plan) => {
@@ -164,11 +160,18 @@ export async function openIptables(
 }
 
 /** Whether NodePorts will answer on 127.0.0.0/8. The node's own addresses, which need not be known yet, are outside. */
-export function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
+function wantsLocalhostNodePorts({ config, nodeName }: ModeContext): boolean {
   return (
     !config.nodePortAddresses.includes("primary") &&
     familySettings(config, nodeName, undefined, "IPv4").planner.localhostNodePorts
   );
+}
+
+/** For a program that may not: lets packets of 127.0.0.0/8 leave where NodePorts will answer there. @throws CommandError */
+export function initializeLocalhostNodePorts(context: ModeContext, found: readonly Family[]): void {
+  if (found.includes("IPv4") && wantsLocalhostNodePorts(context)) {
+    allowLocalhostNodePorts();
+  }
 }
 
 /** @returns sets it back, if it was not so before. @throws CommandError when the process may not */

@@ -20,7 +20,7 @@ import type { NodePlan } from "../proxier/plan.ts";
 import type { Proxier } from "../proxier/proxier.ts";
 import { CommandError } from "./exit.ts";
 import { isConntrackLiberal } from "./host-sysctls.ts";
-import { allowLocalhostNodePorts, findIptables, wantsLocalhostNodePorts } from "./iptables-mode.ts";
+import { allowLocalhostNodePorts, findIptables, initializeLocalhostNodePorts } from "./iptables-mode.ts";
 import type { ModeContext, OpenBackend, OpenMode, Watch } from "./mode.ts";
 import { reservedAddresses } from "./node-settings.ts";
 
@@ -43,11 +43,7 @@ export async function openIpvsMode(context: ModeContext): Promise<OpenMode> {
   return {
     families: host.families,
     variant: host.variant,
-    initialize: () => {
-      if (host.families.includes("IPv4") && wantsLocalhostNodePorts(context)) {
-        allowLocalhostNodePorts();
-      }
-    },
+    initialize: () => initializeLocalhostNodePorts(context, host.families),
     abandon: () => {
       setBack();
       switches.restore();
